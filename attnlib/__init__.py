@@ -1,0 +1,27 @@
+"""Self-attention, the same formula on NumPy arrays and torch tensors."""
+
+from attnlib import plots, show, small_model
+from attnlib.device import processor, torch_device
+from attnlib.heads import merge_heads, multi_head_attention, split_heads
+from attnlib.masks import causal_mask, padding_mask, window_mask
+from attnlib.steps import attention, log_sum_exp, project, scores, softmax, weighted_sum
+
+__all__ = [
+    "attention",
+    "causal_mask",
+    "log_sum_exp",
+    "merge_heads",
+    "multi_head_attention",
+    "padding_mask",
+    "plots",
+    "processor",
+    "project",
+    "scores",
+    "show",
+    "small_model",
+    "softmax",
+    "split_heads",
+    "torch_device",
+    "weighted_sum",
+    "window_mask",
+]

@@ -1,0 +1,46 @@
+"""Where the torch parts of the book run: on the CPU, or where ATTNLIB_DEVICE says."""
+
+import os
+
+
+def torch_device():
+    """Return the torch.device named by ATTNLIB_DEVICE ("cpu" or "cuda"; "cpu" where it is unset).
+
+    On "cuda" it also asks torch for repeatable results: no TF32, deterministic algorithms.
+    Raises: ValueError where the name is another; RuntimeError where there is no such device here.
+
+    >>> torch_device().type in ("cpu", "cuda")
+    True
+    """
+    import torch
+
+    name = os.environ.get("ATTNLIB_DEVICE", "cpu")
+    if name not in ("cpu", "cuda"):
+        raise ValueError(f"ATTNLIB_DEVICE: got {name!r}, expected 'cpu' or 'cuda'")
+    if name == "cuda":
+        if not torch.cuda.is_available():
+            raise RuntimeError(
+                "ATTNLIB_DEVICE: 'cuda' was asked for, but torch finds no CUDA device here; "
+                "unset it to run on the CPU"
+            )
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.use_deterministic_algorithms(True)
+    return torch.device(name)
+
+
+def processor():
+    """Return the processor's name and its number of usable cores, for a table of times.
+
+    >>> ", " in processor()
+    True
+    """
+    name = "unknown processor"
+    try:
+        with open("/proc/cpuinfo") as lines:
+            name = next(x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
+    except (OSError, StopIteration):
+        import platform
+
+        name = platform.processor() or platform.machine() or name
+    return f"{name}, {os.cpu_count()} cores"

@@ -1,0 +1,90 @@
+"""Several heads at once: split the width, attend in each part, put the parts side by side."""
+
+from attnlib import checks
+from attnlib.steps import Array, attention, project
+
+
+def split_heads(array: Array, num_heads: int) -> Array:
+    """Cut the width into heads and move the head axis forward.
+
+    array: (..., N, H·d).
+    Returns: (..., H, N, d); head h holds columns h·d to (h+1)·d.
+    Raises: ValueError where num_heads does not divide the width.
+    Source: Vaswani et al. 2017, section 3.2.2.
+
+    >>> import numpy as np
+    >>> split_heads(np.array([[1.0, 2.0], [3.0, 4.0]]), 2).tolist()
+    [[[1.0], [3.0]], [[2.0], [4.0]]]
+    """
+    xp = checks.require_arrays(array=array)
+    if array.ndim < 2:
+        raise ValueError(f"array: shape is {checks.shape(array)}, expected (..., N, H·d)")
+    checks.require_divisible("array", array.shape[-1], num_heads)
+    width = array.shape[-1] // num_heads
+    apart = xp.reshape(array, (*array.shape[:-1], num_heads, width))  # (..., N, H, d)
+    return xp.swapaxes(apart, -2, -3)  # (..., H, N, d)
+
+
+def merge_heads(array: Array) -> Array:
+    """Put the heads side by side again: the inverse of split_heads.
+
+    array: (..., H, N, d).
+    Returns: (..., N, H·d).
+    Raises: ValueError where the array has fewer than 3 axes.
+    Source: Vaswani et al. 2017, section 3.2.2 (Concat).
+
+    >>> import numpy as np
+    >>> merge_heads(np.array([[[1.0], [3.0]], [[2.0], [4.0]]])).tolist()
+    [[1.0, 2.0], [3.0, 4.0]]
+    """
+    xp = checks.require_arrays(array=array)
+    if array.ndim < 3:
+        raise ValueError(f"array: shape is {checks.shape(array)}, expected (..., H, N, d)")
+    *lead, num_heads, positions, width = array.shape
+    apart = xp.swapaxes(array, -2, -3)  # (..., N, H, d): without this, words and heads mix
+    return xp.reshape(apart, (*lead, positions, num_heads * width))
+
+
+def multi_head_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    W_Q: Array,
+    W_K: Array,
+    W_V: Array,
+    W_O: Array,
+    *,
+    num_heads: int,
+    return_weights: bool = False,
+    **options,
+) -> Array | tuple[Array, ...]:
+    """Attend num_heads times in parallel, each head with its own columns of the matrices.
+
+    query: (..., N, d_model). key, value: (..., M, d_model); the same array three times is
+    self-attention. W_Q, W_K: (d_model, H·d_k). W_V: (d_model, H·d_v). W_O: (H·d_v, d_out).
+    options: attn_mask, is_causal and the other options of attention.
+    Returns: (..., N, d_out), with return_weights also the weights (..., H, N, M).
+    Raises: ValueError where a matrix does not fit or num_heads does not divide its width;
+    TypeError as in project; both as in attention.
+    Source: Vaswani et al. 2017, section 3.2.2.
+
+    >>> import numpy as np
+    >>> X, W = np.ones((2, 4)), np.eye(4)
+    >>> multi_head_attention(X, X, X, W, W, W, W, num_heads=2).tolist()
+    [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
+    """
+    checks.require_heads_fit(
+        {"query": query, "key": key, "value": value},
+        {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "W_O": W_O},
+        num_heads,
+    )
+    mixed = attention(
+        split_heads(project(query, W_Q), num_heads),  # (..., H, N, d_k)
+        split_heads(project(key, W_K), num_heads),  # (..., H, M, d_k)
+        split_heads(project(value, W_V), num_heads),  # (..., H, M, d_v)
+        return_weights=return_weights,
+        **options,
+    )
+    heads_out, *more = mixed if isinstance(mixed, tuple) else (mixed,)
+    out = project(merge_heads(heads_out), W_O)  # (..., N, H·d_v) @ (H·d_v, d_out)
+    return (out, *more) if more else out

@@ -1,0 +1,84 @@
+"""Who may look at whom: boolean masks (N, M), True where query i may attend to key j."""
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import device as device_of
+
+
+def causal_mask(num_queries: int, num_keys: int, *, offset: int = 0, like=None):
+    """Let query i see keys 0 to i + offset.
+
+    like: an array whose kind and device the mask takes; NumPy where None.
+    Returns: bool (num_queries, num_keys).
+    Raises: ValueError where a size is negative.
+    Source: Vaswani et al. 2017, section 3.2.3.
+
+    >>> causal_mask(2, 3).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0]]
+    """
+    return window_mask(num_queries, num_keys, window=(-1, 0), offset=offset, like=like)
+
+
+def window_mask(
+    num_queries: int, num_keys: int, *, window: tuple[int, int], offset: int = 0, like=None
+):
+    """Let query i see keys i + offset - left to i + offset + right; -1 leaves a side open.
+
+    window: (left, right). like: an array whose kind and device the mask takes; NumPy where None.
+    Returns: bool (num_queries, num_keys).
+    Raises: ValueError where a size is negative or a side of the window is under -1.
+    Source: Beltagy et al. 2020, section 3.1.
+
+    >>> window_mask(3, 3, window=(1, 0)).astype(int).tolist()
+    [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
+    """
+    for name, size in (("num_queries", num_queries), ("num_keys", num_keys)):
+        if size < 0:
+            raise ValueError(f"{name}: got {size}, expected 0 or more")
+    left, right = window
+    if min(left, right) < -1:
+        raise ValueError(f"window: got {window!r}, expected -1 (open) or more on each side")
+    xp, where = _home(like)
+    place = xp.arange(num_queries, device=where)[:, None] + offset  # (N, 1), counted in keys
+    key = xp.arange(num_keys, device=where)[None, :]  # (1, M)
+    mask = xp.ones((num_queries, num_keys), dtype=xp.bool, device=where)
+    if left >= 0:
+        mask = mask & (key >= place - left)
+    if right >= 0:
+        mask = mask & (key <= place + right)
+    return mask
+
+
+def padding_mask(lengths, num_keys: int):
+    """Hide the keys behind each sequence's end, where a batch was filled up to one length.
+
+    lengths: (B,) integers, NumPy or torch.
+    Returns: bool (B, 1, 1, num_keys), of the kind of lengths, for scores (B, H, N, num_keys).
+    Raises: ValueError where lengths has not one axis.
+    Source: Vaswani et al. 2017, section 3.2.3, for masking by -inf.
+
+    >>> import numpy as np
+    >>> padding_mask(np.array([1, 3]), 3)[:, 0, 0].astype(int).tolist()
+    [[1, 0, 0], [1, 1, 1]]
+    """
+    if lengths.ndim != 1:
+        raise ValueError(f"lengths: shape is {tuple(lengths.shape)}, expected (B,)")
+    xp, where = _home(lengths)
+    return xp.arange(num_keys, device=where) < lengths[:, None, None, None]
+
+
+def allowed_pairs(num_queries, num_keys, *, is_causal, offset, window, like):
+    """Combine is_causal and window into one (N, M) mask, or None where every pair may meet."""
+    if not is_causal and window in (None, (-1, -1)):
+        return None
+    left, right = window or (-1, -1)
+    mask = window_mask(num_queries, num_keys, window=(left, right), offset=offset, like=like)
+    if is_causal:
+        mask = mask & causal_mask(num_queries, num_keys, offset=offset, like=like)
+    return mask
+
+
+def _home(like):
+    """Return the namespace and device on which a mask is made."""
+    like = np.empty(0) if like is None else like
+    return array_namespace(like), None if is_numpy_array(like) else device_of(like)

@@ -1,0 +1,177 @@
+"""Attention as torch modules: learned projections around attention, and one encoder layer.
+
+These are for training in torch, and import it; the rest of attnlib does not.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from attnlib.checks import require_divisible
+from attnlib.heads import merge_heads, split_heads
+from attnlib.steps import attention
+
+ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu}
+
+
+class MultiHeadAttention(nn.Module):
+    """Project, attend in num_heads heads at once, put the heads side by side, project again.
+
+    d_model: width of the embeddings and of the output. bias: whether the projections add one.
+    The weights W_Q, W_K, W_V and W_O are nn.Linear layers with torch's default initialisation.
+    Raises: ValueError where num_heads does not divide d_model.
+    Source: Vaswani et al. 2017, section 3.2.2.
+
+    >>> MultiHeadAttention(8, 2)(*[torch.ones(1, 3, 8)] * 3).shape
+    torch.Size([1, 3, 8])
+    """
+
+    def __init__(self, d_model: int, num_heads: int, *, bias: bool = True):
+        super().__init__()
+        require_divisible("d_model", d_model, num_heads)
+        self.num_heads = num_heads
+        self.W_Q = nn.Linear(d_model, d_model, bias=bias)
+        self.W_K = nn.Linear(d_model, d_model, bias=bias)
+        self.W_V = nn.Linear(d_model, d_model, bias=bias)
+        self.W_O = nn.Linear(d_model, d_model, bias=bias)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        return_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Let N queries attend to M keys; self-attention is forward(X, X, X).
+
+        query: (..., N, d_model). key, value: (..., M, d_model).
+        attn_mask: broadcasts to (..., H, N, M); bool (True = may attend: the opposite of
+        nn.MultiheadAttention) or additive. is_causal: query i sees keys 0 to i.
+        Returns: (..., N, d_model), with return_weights also the weights (..., H, N, M).
+        Raises: ValueError or TypeError as in attnlib.attention.
+        """
+        mixed = attention(
+            split_heads(self.W_Q(query), self.num_heads),  # (..., H, N, d_k)
+            split_heads(self.W_K(key), self.num_heads),  # (..., H, M, d_k)
+            split_heads(self.W_V(value), self.num_heads),  # (..., H, M, d_v)
+            attn_mask=attn_mask,
+            is_causal=is_causal,
+            return_weights=return_weights,
+        )
+        heads_out, *weights = mixed if return_weights else (mixed,)  # (..., H, N, d_v)
+        out = self.W_O(merge_heads(heads_out))  # (..., N, H·d_v) -> (..., N, d_model)
+        return (out, *weights) if return_weights else out
+
+    @classmethod
+    def from_torch(cls, module: nn.MultiheadAttention) -> "MultiHeadAttention":
+        """Return a copy of torch's module, whose in_proj_weight stacks W_Q, W_K and W_V.
+
+        Raises: ValueError where it has what this module lacks: keys or values of another width,
+        bias_k and bias_v, add_zero_attn, dropout.
+
+        >>> MultiHeadAttention.from_torch(nn.MultiheadAttention(8, 2)).num_heads
+        2
+        """
+        if module.in_proj_weight is None or module.bias_k is not None or module.add_zero_attn:
+            raise ValueError("module: has kdim, vdim, add_bias_kv or add_zero_attn, expected none")
+        if module.dropout:
+            raise ValueError(f"module: dropout is {module.dropout}, expected 0")
+        bias = module.in_proj_bias is not None
+        copy = cls(module.embed_dim, module.num_heads, bias=bias).to(module.in_proj_weight)
+        stacked = {"weight": module.in_proj_weight, "bias": module.in_proj_bias}  # (3·d_model, ...)
+        with torch.no_grad():
+            for name, stack in stacked.items():
+                if stack is None:
+                    continue
+                for ours, theirs in zip(
+                    (copy.W_Q, copy.W_K, copy.W_V), stack.chunk(3), strict=True
+                ):
+                    getattr(ours, name).copy_(theirs)
+        copy.W_O.load_state_dict(module.out_proj.state_dict())
+        return copy
+
+
+class EncoderLayer(nn.Module):
+    """Let the words exchange content, then let each word work on its own; add both to the stream.
+
+    d_hidden: width inside the MLP. norm_first: normalise what enters the two parts (pre-norm)
+    instead of the sum that leaves them (post-norm). activation: "relu" or "gelu". No dropout.
+    Raises: ValueError where num_heads does not divide d_model or the activation is another.
+    Source: Vaswani et al. 2017, sections 3.1 and 3.3; Xiong et al. 2020 for norm_first.
+
+    >>> EncoderLayer(8, 2, 16)(torch.ones(1, 3, 8)).shape
+    torch.Size([1, 3, 8])
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        num_heads: int,
+        d_hidden: int,
+        *,
+        norm_first: bool = False,
+        activation: str = "relu",
+        bias: bool = True,
+    ):
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation: got {activation!r}, expected 'relu' or 'gelu'")
+        self.norm_first, self.activation = norm_first, ACTIVATIONS[activation]
+        self.self_attention = MultiHeadAttention(d_model, num_heads, bias=bias)
+        self.widen = nn.Linear(d_model, d_hidden, bias=bias)
+        self.narrow = nn.Linear(d_hidden, d_model, bias=bias)
+        self.norm_attention = nn.LayerNorm(d_model, bias=bias)
+        self.norm_mlp = nn.LayerNorm(d_model, bias=bias)
+
+    def forward(
+        self, X: Tensor, *, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        """Run the layer on X (..., N, d_model); the masks are those of MultiHeadAttention.
+
+        Returns: (..., N, d_model).
+        Raises: ValueError or TypeError as in attnlib.attention.
+        """
+        masks = {"attn_mask": attn_mask, "is_causal": is_causal}
+        if self.norm_first:
+            Z = self.norm_attention(X)  # (..., N, d_model)
+            X = X + self.self_attention(Z, Z, Z, **masks)
+            return X + self.mlp(self.norm_mlp(X))
+        X = self.norm_attention(X + self.self_attention(X, X, X, **masks))
+        return self.norm_mlp(X + self.mlp(X))
+
+    def mlp(self, X: Tensor) -> Tensor:
+        """Work on each word alone: (..., N, d_model) -> (..., N, d_hidden) -> (..., N, d_model)."""
+        return self.narrow(self.activation(self.widen(X)))
+
+    @classmethod
+    def from_torch(cls, layer: nn.TransformerEncoderLayer) -> "EncoderLayer":
+        """Return a copy of torch's layer.
+
+        Raises: ValueError where it has dropout, or an activation other than relu and gelu.
+
+        >>> EncoderLayer.from_torch(nn.TransformerEncoderLayer(8, 2, 16, dropout=0)).norm_first
+        False
+        """
+        if any(part.p for part in (layer.dropout, layer.dropout1, layer.dropout2)):
+            raise ValueError(f"layer: dropout is {layer.dropout.p}, expected 0")
+        known = [name for name, function in ACTIVATIONS.items() if function is layer.activation]
+        copy = cls(
+            layer.linear1.in_features,
+            layer.self_attn.num_heads,
+            layer.linear1.out_features,
+            norm_first=layer.norm_first,
+            activation=known[0] if known else str(layer.activation),
+            bias=layer.linear1.bias is not None,
+        ).to(layer.linear1.weight)
+        copy.self_attention = MultiHeadAttention.from_torch(layer.self_attn)
+        for ours, theirs in (
+            (copy.widen, layer.linear1),
+            (copy.narrow, layer.linear2),
+            (copy.norm_attention, layer.norm1),
+            (copy.norm_mlp, layer.norm2),
+        ):
+            ours.load_state_dict(theirs.state_dict())
+        copy.norm_attention.eps, copy.norm_mlp.eps = layer.norm1.eps, layer.norm2.eps
+        return copy

@@ -1,0 +1,129 @@
+"""The one way a chapter prints numbers, so that they come out the same on every machine.
+
+Floats are shown in float64 with 4 decimals, or with 2 significant digits where they are smaller
+than 0.001; there is no -0 and no trace of the device. Rounding residue is never printed: two
+results that should be equal are compared by agree().
+"""
+
+import math
+import numbers
+
+import numpy as np
+
+
+def number(value) -> str:
+    """Return one number as text.
+
+    >>> number(0.5), number(-0.0), number(0.00012345), number(12345)
+    ('0.5000', '0.0000', '1.2e-4', '12,345')
+    """
+    value = getattr(value, "item", lambda: value)()
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, numbers.Integral):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return str(value)
+    short = f"{value:.1e}"  # 2 significant digits
+    if value == 0 or abs(float(short)) >= 0.001:
+        return f"{value + 0.0:,.4f}"
+    digits, exponent = short.split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def shapes(**arrays) -> None:
+    """Print each array's name and shape.
+
+    >>> shapes(Q=np.ones((11, 8)), K=np.ones((11, 8)))
+    Q  (11, 8)
+    K  (11, 8)
+    """
+    width = max(map(len, arrays))
+    for name, array in arrays.items():
+        print(f"{name:{width}}  {tuple(array.shape)}")
+
+
+def values(**named) -> None:
+    """Print named numbers or short vectors, one a line; _ in a name becomes a space.
+
+    >>> values(largest_weight=0.5, row=np.array([0.25, 0.75]))
+    largest weight  0.5000
+    row             0.2500  0.7500
+    """
+    width = max(map(len, named))
+    for name, value in named.items():
+        text = "  ".join(number(x) for x in np.ravel(to_numpy(value)))
+        print(f"{name.replace('_', ' '):{width}}  {text}")
+
+
+def matrix(array, rows=None, columns=None) -> None:
+    """Print a matrix, or a vector as one row, with names for its rows and columns.
+
+    >>> matrix(np.eye(2), rows=["a", "b"], columns=["x", "y"])
+            x       y
+    a  1.0000  0.0000
+    b  0.0000  1.0000
+    """
+    array = np.atleast_2d(to_numpy(array))
+    rows = [""] * len(array) if rows is None else rows
+    table(
+        None if columns is None else ["", *columns],
+        [[name, *row] for name, row in zip(rows, array, strict=True)],
+    )
+
+
+def table(headers, rows) -> None:
+    """Print a table: text flush left, numbers flush right.
+
+    headers: one text a column, or None. rows: sequences of texts and numbers.
+
+    >>> table(["model", "accuracy"], [["one head", 0.5], ["two heads", 1]])
+    model      accuracy
+    one head     0.5000
+    two heads         1
+    """
+    lines = [[x if isinstance(x, str) else number(x) for x in row] for row in rows]
+    flush_left = [all(isinstance(row[c], str) for row in rows) for c in range(len(lines[0]))]
+    if headers is not None:
+        lines.insert(0, list(headers))
+    widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
+    for line in lines:
+        cells = [
+            x.ljust(width) if left else x.rjust(width)
+            for x, width, left in zip(line, widths, flush_left, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def agree(what: str, *arrays) -> None:
+    """Check that two or more arrays are equal to rounding, and print that they are.
+
+    Equal means: of one shape, and apart by at most 1e-12 of the largest finite entry for float64
+    (1e-5 for float32); an infinity equals itself and nothing else, NaN nothing.
+    Raises: AssertionError with the largest difference where they are not; TypeError where there
+    are fewer than two arrays.
+
+    >>> agree("sum and product", np.array([0.1 + 0.2]), np.array([0.3]))
+    sum and product: equal to rounding, shape (1,)
+    """
+    if len(arrays) < 2:
+        raise TypeError(f"arrays: got {len(arrays)}, expected two or more to compare")
+    single = any("float32" in str(x.dtype) for x in arrays if hasattr(x, "dtype"))
+    first, *others = (np.asarray(to_numpy(array), dtype=np.float64) for array in arrays)
+    largest = np.abs(first[np.isfinite(first)]).max(initial=1e-300)
+    tolerance = (1e-5 if single else 1e-12) * largest
+    for other in others:
+        assert first.shape == other.shape, f"{what}: shapes {first.shape} and {other.shape}"
+        unequal = first != other  # so that an infinity is not taken from itself
+        apart = np.abs(first[unequal] - other[unequal]).max(initial=0)
+        assert apart <= tolerance, f"{what}: differ by up to {apart:.3g}, allowed {tolerance:.3g}"
+    print(f"{what}: equal to rounding, shape {first.shape}")
+
+
+def to_numpy(value) -> np.ndarray:
+    """Return an array, a tensor of any device or a number as NumPy; floats become float64."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.double().numpy() if value.is_floating_point() else value.numpy()
+    value = np.asarray(value)
+    return value.astype(np.float64) if value.dtype.kind == "f" else value

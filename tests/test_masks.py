@@ -1,0 +1,69 @@
+"""The masks against a loop over pairs, on every kind of array that can carry one."""
+
+import numpy as np
+import pytest
+import torch
+from kinds import KINDS, needs_cuda
+from reference import may_meet
+
+from attnlib import causal_mask, padding_mask, window_mask
+
+SIZES = [(3, 5), (5, 3), (4, 4), (1, 6), (6, 1), (0, 3), (3, 0)]
+OFFSETS = [0, 2, -2, 7, -7]
+
+
+def by_loop(num_queries, num_keys, **pairs):
+    return [[may_meet(i, j, **pairs) for j in range(num_keys)] for i in range(num_queries)]
+
+
+@pytest.mark.parametrize("n, m", SIZES)
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_causal_mask_shows_what_came_before(n, m, offset):
+    expected = by_loop(n, m, is_causal=True, causal_offset=offset)
+    assert causal_mask(n, m, offset=offset).tolist() == expected
+
+
+@pytest.mark.parametrize("n, m", SIZES)
+@pytest.mark.parametrize("offset", OFFSETS)
+@pytest.mark.parametrize("window", [(0, 0), (1, 2), (-1, 1), (1, -1), (-1, -1), (9, 9)])
+def test_window_mask_shows_the_neighbours(n, m, offset, window):
+    expected = by_loop(n, m, causal_offset=offset, window=window)
+    assert window_mask(n, m, window=window, offset=offset).tolist() == expected
+
+
+def test_causal_mask_by_hand():
+    assert causal_mask(2, 3, offset=1).tolist() == [[True, True, False], [True, True, True]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_lie_where_their_example_lies(kind):
+    mask = causal_mask(2, 3, like=kind.make(np.ones(1)))
+    assert kind._replace(dtype="bool").holds(mask)
+    assert mask.tolist() == causal_mask(2, 3).tolist()
+
+
+HOMES = [np.array, torch.tensor]
+HOMES += [pytest.param(lambda x: torch.tensor(x, device="cuda"), marks=needs_cuda, id="cuda")]
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_padding_mask_hides_what_lies_behind_the_end(home):
+    lengths = home([0, 2, 3])
+    mask = padding_mask(lengths, 4)
+    assert type(mask) is type(lengths) and tuple(mask.shape) == (3, 1, 1, 4)
+    assert mask[:, 0, 0].tolist() == [[j < length for j in range(4)] for length in (0, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: causal_mask(-1, 2), "num_queries: got -1, expected 0 or more"),
+        (lambda: window_mask(1, -2, window=(0, 0)), "num_keys: got -2, expected 0 or more"),
+        (lambda: window_mask(1, 2, window=(-2, 0)), r"window: got \(-2, 0\), expected -1"),
+        (lambda: window_mask(1, 2, window=(0, -3)), r"window: got \(0, -3\), expected -1"),
+        (lambda: padding_mask(np.ones((2, 3), dtype=int), 4), r"lengths: shape is \(2, 3\)"),
+    ],
+)
+def test_errors_name_the_argument_and_what_came(call, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call()
