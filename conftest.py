@@ -1,0 +1,52 @@
+"""Make nbval compare pictures too: by itself it compares texts and passes any changed PNG."""
+
+import base64
+import os
+import tempfile
+from pathlib import Path
+
+# Two workers on two cores: one thread each, in this process and in the notebooks' kernels.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from matplotlib.testing.compare import compare_images
+from nbval.plugin import IPyNbCell
+
+# RMS over 0 to 255. The same numbers give the same bytes; one digit in a large heat map gives 0.8.
+PICTURE_TOLERANCE = 0.3
+
+compare_texts = IPyNbCell.compare_outputs
+
+
+def compare_outputs(cell, new, stored, skip_compare=None):
+    """Compare the texts as nbval does, then every PNG by its pixels."""
+    if not compare_texts(cell, new, stored, skip_compare):
+        return False
+    apart = picture_difference(_pngs(new), _pngs(stored))
+    if apart:
+        cell.comparison_traceback.append(apart)
+    return not apart
+
+
+def picture_difference(new, stored):
+    """Say how two lists of PNGs (bytes) differ, or return None."""
+    if len(new) != len(stored):
+        return f"{len(new)} pictures were made, {len(stored)} are stored"
+    for i, (made, kept) in enumerate(zip(new, stored, strict=True)):
+        if made == kept:
+            continue
+        folder = Path(tempfile.mkdtemp(prefix="picture-"))
+        paths = [folder / f"{i}-stored.png", folder / f"{i}-new.png"]
+        for path, png in zip(paths, (kept, made), strict=True):
+            path.write_bytes(png)
+        apart = compare_images(*map(str, paths), tol=PICTURE_TOLERANCE)
+        if apart:
+            return f"picture {i} differs from the stored one:\n{apart}"
+    return None
+
+
+def _pngs(outputs):
+    data = (output.get("data", {}) for output in outputs)
+    return [base64.b64decode(d["image/png"]) for d in data if "image/png" in d]
+
+
+IPyNbCell.compare_outputs = compare_outputs

@@ -1,0 +1,80 @@
+"""The checks of the notebooks can fail: a changed digit, a changed picture, a changed shape."""
+
+import base64
+import io
+import os
+import subprocess
+import sys
+
+import matplotlib.image
+import nbformat
+import numpy as np
+import pytest
+from notebooks import ROOT, code_cells, pictures
+
+from attnlib import plots
+from conftest import picture_difference
+
+SOURCE = """
+from attnlib import plots, show
+show.values(weight=0.5)
+plots.bars([0.25, 0.75], ["cat", "mat"])
+"""
+
+
+def png(values):
+    """Return the picture that SOURCE makes, for these values."""
+    return plots.bars(values, ["cat", "mat"])._repr_png_()
+
+
+def run_nbval(folder, *, printed="weight  0.5000\n", values=(0.25, 0.75)):
+    """Run nbval on a notebook of one cell with these stored outputs; return pytest's exit code."""
+    picture = base64.b64encode(png(values)).decode()
+    data = {"image/png": picture, "text/plain": "<Picture with 1 axes>"}
+    outputs = [
+        nbformat.v4.new_output("stream", name="stdout", text=printed),
+        nbformat.v4.new_output("execute_result", data, execution_count=1),
+    ]
+    cell = nbformat.v4.new_code_cell(SOURCE, execution_count=1, outputs=outputs)
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "one.ipynb")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider"]
+    command += ["-o", "addopts=", "--nbval", "--nbval-current-env", str(folder / "one.ipynb")]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert b"1 passed" in done.stdout or b"1 failed" in done.stdout, done.stdout.decode()
+    return done.returncode
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        ({}, 0),
+        ({"printed": "weight  0.5001\n"}, 1),
+        ({"values": (0.25, 0.70)}, 1),
+    ],
+    ids=["as stored", "a digit changed", "the picture changed"],
+)
+def test_nbval_compares_numbers_and_pictures(stored, expected, tmp_path):
+    assert run_nbval(tmp_path, **stored) == expected
+
+
+def test_pictures_differ_when_a_chapter_s_number_differs():
+    weights = np.random.default_rng(0).uniform(0.1, 0.9, size=(11, 11)).round(2)
+    names = [f"word{i}" for i in range(11)]
+    kept = plots.heat_map(weights, names, names)._repr_png_()
+    again = plots.heat_map(weights, names, names)._repr_png_()
+    weights[7, 3] += 0.01
+    changed = plots.heat_map(weights, names, names)._repr_png_()
+    assert picture_difference([again], [kept]) is None
+    assert "differs" in picture_difference([changed], [kept])
+    assert "2 pictures" in picture_difference([kept, kept], [kept])
+
+
+@pytest.mark.parametrize("chapter", ["self_attention", "softmax"])
+def test_stored_pictures_are_sharp_and_not_blank(chapter):
+    for cell in code_cells(chapter):
+        for picture in pictures(cell):
+            pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(picture)), format="png")
+            assert pixels.shape[1] >= 700, "at least 700 pixels wide"
+            assert pixels[..., :3].std() > 0.02, "something is drawn"
