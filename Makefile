@@ -1,0 +1,53 @@
+# The commands of the book; `make help` lists them. Each is one or two lines that you can type
+# yourself. To choose the interpreter: make PYTHON=python3.12 book
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test notebooks lab serve pdf lint clean
+
+help: ## Lists the commands
+	@grep -hE '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+setup: .venv/ready ## Makes .venv and installs what requirements.txt names (the others do it for you)
+
+.venv/ready: requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("This book needs Python 3.11 or newer, e.g. make PYTHON=python3.11 book")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* static/* tools/*.py)
+
+book: _build/ready ## Builds the website from the stored outputs, with warnings as errors
+	@echo "Open _build/html/index.html"
+
+_build/ready: .venv/ready $(SOURCES)
+	rm -rf _build/html
+	$(BIN)/jupyter-book build -q -W -n --keep-going --all .
+	@touch $@
+
+test: .venv/ready ## Runs every test: package, notebooks, pictures, claims, website
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+notebooks: .venv/ready ## Runs every chapter again and stores its outputs
+	$(BIN)/python tools/execute.py chapters/*.ipynb
+
+lab: .venv/ready ## Opens the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=chapters
+
+serve: book ## Shows the website at http://127.0.0.1:8000 (PORT=... for another door)
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+pdf: .venv/ready ## Builds the PDF (needs xelatex, latexmk, xindy and FreeFont)
+	rm -rf _build/latex
+	max_print_line=1000 $(BIN)/jupyter-book build -q -W -n --keep-going --all --builder pdflatex .
+	$(BIN)/python tools/latex_log.py _build/latex/self-attention.log
+
+lint: .venv/ready ## Checks style and spelling
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+clean: ## Removes what was built (and leaves .venv)
+	rm -rf _build

@@ -1,0 +1,69 @@
+"""What the website needs and _config.yml alone cannot say. Sphinx loads it for every build."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import copytree
+
+from docutils import nodes
+from PIL import Image
+from sphinxcontrib.bibtex.plugin import register_plugin
+from sphinxcontrib.bibtex.style.referencing import BracketStyle
+from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
+
+BINDER = "https://mybinder.org"
+
+
+class RoundAuthorYear(AuthorYearReferenceStyle):
+    """Citations as "(Vaswani et al., 2017)" and "Vaswani et al. (2017)"."""
+
+    def __init__(self):
+        round_brackets = BracketStyle(left="(", right=")")
+        super().__init__(
+            bracket_textual=round_brackets,
+            bracket_parenthetical=round_brackets,
+            bracket_author=round_brackets,
+            bracket_label=round_brackets,
+            bracket_year=round_brackets,
+        )
+
+
+def add_repository_buttons(app, config):
+    """Turn on what needs the repository's address when `repository.url` holds one, else nothing."""
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    options["use_repository_button"] = known
+    options["use_issues_button"] = known
+    options["launch_buttons"] = (
+        {"binderhub_url": BINDER, "notebook_interface": "jupyterlab"} if known else {}
+    )
+
+
+def copy_mathjax(app):
+    """Put MathJax and its fonts under _static/mathjax, so that no page asks another site for it."""
+    if app.builder.format != "html":
+        return
+    package = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    fonts = Path("output", "chtml", "fonts", "woff-v2")
+    copytree(package / fonts, target / fonts, dirs_exist_ok=True)
+    (target / "tex-chtml.js").write_bytes((package / "tex-chtml.js").read_bytes())
+
+
+def size_figures(app, doctree, page):
+    """Show a figure at the size that matplotlib gave it in inches, whatever its resolution."""
+    if app.builder.format != "html":
+        return
+    for image in doctree.findall(nodes.image):
+        path = Path(app.srcdir) / image["uri"]
+        if path.suffix == ".png" and "width" not in image and path.is_file():
+            with Image.open(path) as png:
+                dots_per_inch = png.info.get("dpi", (96, 96))[0]
+                image["width"] = f"{round(png.width / dots_per_inch * 96)}px"
+
+
+def setup(app):
+    register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
+    app.connect("config-inited", add_repository_buttons)
+    app.connect("builder-inited", copy_mathjax)
+    app.connect("doctree-resolved", size_figures)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
