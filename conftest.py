@@ -9,6 +9,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from matplotlib.testing.compare import compare_images
+from matplotlib.testing.exceptions import ImageComparisonFailure
 from nbval.plugin import IPyNbCell
 
 # RMS over 0 to 255. The same numbers give the same bytes; one digit in a large heat map gives 0.8.
@@ -38,7 +39,10 @@ def picture_difference(new, stored):
         paths = [folder / f"{i}-stored.png", folder / f"{i}-new.png"]
         for path, png in zip(paths, (kept, made), strict=True):
             path.write_bytes(png)
-        apart = compare_images(*map(str, paths), tol=PICTURE_TOLERANCE)
+        try:
+            apart = compare_images(*map(str, paths), tol=PICTURE_TOLERANCE)
+        except ImageComparisonFailure as sizes_differ:
+            apart = f"{sizes_differ}\n{paths}"
         if apart:
             return f"picture {i} differs from the stored one:\n{apart}"
     return None

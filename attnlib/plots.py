@@ -125,11 +125,14 @@ def heat_maps(
     digits=2,
     row_label="",
     column_label="",
-    across=2,
 ):
-    """Draw several matrices of one shape, with one colour scale, `across` side by side."""
+    """Draw several matrices of one shape with one colour scale: see heat_map.
+
+    Small maps and maps without numbers stand side by side, others below each other, so that the
+    numbers stay readable on a phone.
+    """
     arrays = [np.atleast_2d(to_numpy(array)) for array in arrays]
-    across = min(across, len(arrays))
+    across = 1 if digits is not None and arrays[0].shape[1] > 6 else min(2, len(arrays))
     down = -(-len(arrays) // across)
     num_rows, num_columns = arrays[0].shape
     cell = 0.42 if digits is not None and num_columns <= 16 else 0.3
@@ -147,18 +150,11 @@ def heat_maps(
             _draw_cells(
                 ax, array, top, shades(role) if not signed else DIVERGING, signed, grey_rows, digits
             )
-            for row, column in ring:
-                ax.add_patch(
-                    Rectangle(
-                        (column - 0.5, row - 0.5),
-                        1,
-                        1,
-                        fill=False,
-                        edgecolor=COLOURS["key"],
-                        linewidth=2,
-                        zorder=3,
-                    )
-                )
+            for row, column in ring:  # ink on white, so that it shows on any cell
+                for colour, width in (("white", 4), (INK, 2)):
+                    square = Rectangle((column - 0.5, row - 0.5), 1, 1, zorder=3)
+                    square.set(fill=False, edgecolor=colour, linewidth=width)
+                    ax.add_patch(square)
             ax.set_xticks(
                 range(num_columns), columns, rotation=45, ha="left", rotation_mode="anchor"
             )
@@ -487,7 +483,7 @@ def wall(rows, columns, *, titles, ring=None, title=""):
                     1,
                     fill=False,
                     clip_on=False,
-                    edgecolor=COLOURS["key"],
+                    edgecolor=INK,
                     linewidth=2,
                     zorder=3,
                 )

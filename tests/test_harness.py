@@ -59,7 +59,7 @@ def test_nbval_compares_numbers_and_pictures(stored, expected, tmp_path):
     assert run_nbval(tmp_path, **stored) == expected
 
 
-def test_pictures_differ_when_a_chapter_s_number_differs():
+def test_one_digit_in_a_large_heat_map_is_noticed():
     weights = np.random.default_rng(0).uniform(0.1, 0.9, size=(11, 11)).round(2)
     names = [f"word{i}" for i in range(11)]
     kept = plots.heat_map(weights, names, names)._repr_png_()
@@ -68,6 +68,8 @@ def test_pictures_differ_when_a_chapter_s_number_differs():
     changed = plots.heat_map(weights, names, names)._repr_png_()
     assert picture_difference([again], [kept]) is None
     assert "differs" in picture_difference([changed], [kept])
+    wider = plots.heat_map(weights, names, [*names[:-1], "a longer word"])._repr_png_()
+    assert "differs" in picture_difference([wider], [kept])
     assert "2 pictures" in picture_difference([kept, kept], [kept])
 
 
