@@ -1,4 +1,8 @@
-"""Self-attention, the same formula on NumPy arrays and torch tensors."""
+"""Self-attention, the same formula on NumPy arrays and torch tensors.
+
+The formula is in steps, masks in masks, heads in heads, what is refused in checks. The modules nn
+and recall import torch: import them by name.
+"""
 
 from attnlib import plots, show, small_model
 from attnlib.device import processor, torch_device

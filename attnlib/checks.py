@@ -1,5 +1,8 @@
 """What attention accepts: every argument is looked at here, before any work is done."""
 
+import numbers
+
+import numpy as np
 from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 from array_api_compat import device as device_of
 
@@ -112,23 +115,46 @@ def require_mask_fits(attn_mask, query, target):
         )
 
 
-def require_options(is_causal, causal_offset, window, scale, implementation):
+def require_options(causal_offset, window, scale, implementation, **flags):
     """Check the options that are no arrays."""
-    if not isinstance(is_causal, bool):
-        raise TypeError(f"is_causal: got {is_causal!r}, expected True or False")
-    if not _is_integer(causal_offset):
-        raise TypeError(f"causal_offset: got {causal_offset!r}, expected an integer")
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, np.bool_)):
+            raise TypeError(f"{name}: got {flag!r}, expected True or False")
+    require_integer("causal_offset", causal_offset)
     if window is not None:
-        if not (isinstance(window, tuple) and len(window) == 2 and all(map(_is_integer, window))):
-            raise TypeError(f"window: got {window!r}, expected a tuple of two integers")
-        if min(window) < -1:
-            raise ValueError(f"window: got {window!r}, expected -1 (open) or more on each side")
-    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, (int, float))):
-        raise TypeError(f"scale: got {scale!r}, expected a number or None")
+        require_window(window)
+    require_scale(scale)
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"implementation: got {implementation!r}, expected one of {', '.join(IMPLEMENTATIONS)}"
         )
+
+
+def require_integer(name, number):
+    """Check a whole number, Python's or NumPy's; a bool is none."""
+    if not _is_integer(number):
+        raise TypeError(f"{name}: got {number!r}, expected an integer")
+
+
+def require_window(window):
+    """Check (left, right), each -1 (open) or more."""
+    if not (isinstance(window, tuple) and len(window) == 2 and all(map(_is_integer, window))):
+        raise TypeError(f"window: got {window!r}, expected a tuple of two integers")
+    if min(window) < -1:
+        raise ValueError(f"window: got {window!r}, expected -1 (open) or more on each side")
+
+
+def require_scale(scale):
+    """Check a factor for the scores: a real number, Python's or NumPy's, or None."""
+    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, numbers.Real)):
+        raise TypeError(f"scale: got {scale!r}, expected a number or None")
+
+
+def require_axis(axis, array):
+    """Check that the array has this axis, counted from either end."""
+    require_integer("axis", axis)
+    if not -array.ndim <= axis < array.ndim:
+        raise ValueError(f"axis: got {axis}, scores have {array.ndim} axes")
 
 
 def require_divisible(name, size, num_heads):
@@ -182,4 +208,4 @@ def _kind(array):
 
 
 def _is_integer(number):
-    return isinstance(number, int) and not isinstance(number, bool)
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)

@@ -3,10 +3,11 @@
 import os
 
 
-def torch_device():
-    """Return the torch.device named by ATTNLIB_DEVICE ("cpu" or "cuda"; "cpu" where it is unset).
+def torch_device() -> "torch.device":  # noqa: F821
+    """Return the torch.device named by ATTNLIB_DEVICE, and make torch repeatable on it.
 
-    On "cuda" it also asks torch for repeatable results: no TF32, deterministic algorithms.
+    The name is "cpu" or "cuda"; "cpu" where it is unset. On "cuda" TF32 is turned off and
+    deterministic algorithms are turned on, for the whole process.
     Raises: ValueError where the name is another; RuntimeError where there is no such device here.
 
     >>> torch_device().type in ("cpu", "cuda")
@@ -29,8 +30,8 @@ def torch_device():
     return torch.device(name)
 
 
-def processor():
-    """Return the processor's name and its number of usable cores, for a table of times.
+def processor() -> str:
+    """Return the processor's name and its number of cores, for a table of times.
 
     >>> ", " in processor()
     True

@@ -56,13 +56,14 @@ def multi_head_attention(
     *,
     num_heads: int,
     return_weights: bool = False,
-    **options,
+    **options: object,
 ) -> Array | tuple[Array, ...]:
     """Attend num_heads times in parallel, each head with its own columns of the matrices.
 
     query: (..., N, d_model). key, value: (..., M, d_model); the same array three times is
     self-attention. W_Q, W_K: (d_model, H·d_k). W_V: (d_model, H·d_v). W_O: (H·d_v, d_out).
-    options: attn_mask, is_causal and the other options of attention.
+    options: attn_mask, is_causal, causal_offset, window, scale, return_lse and implementation, all
+    as in attention.
     Returns: (..., N, d_out), with return_weights also the weights (..., H, N, M).
     Raises: ValueError where a matrix does not fit or num_heads does not divide its width;
     TypeError as in project; both as in attention.

@@ -1,11 +1,19 @@
 """Who may look at whom: boolean masks (N, M), True where query i may attend to key j."""
 
+from typing import TypeVar
+
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 from array_api_compat import device as device_of
 
+from attnlib import checks
 
-def causal_mask(num_queries: int, num_keys: int, *, offset: int = 0, like=None):
+Array = TypeVar("Array", "numpy.ndarray", "torch.Tensor")  # noqa: F821  the same kind in and out
+
+
+def causal_mask(
+    num_queries: int, num_keys: int, *, offset: int = 0, like: Array | None = None
+) -> Array:
     """Let query i see keys 0 to i + offset.
 
     like: an array whose kind and device the mask takes; NumPy where None.
@@ -20,8 +28,13 @@ def causal_mask(num_queries: int, num_keys: int, *, offset: int = 0, like=None):
 
 
 def window_mask(
-    num_queries: int, num_keys: int, *, window: tuple[int, int], offset: int = 0, like=None
-):
+    num_queries: int,
+    num_keys: int,
+    *,
+    window: tuple[int, int],
+    offset: int = 0,
+    like: Array | None = None,
+) -> Array:
     """Let query i see keys i + offset - left to i + offset + right; -1 leaves a side open.
 
     window: (left, right). like: an array whose kind and device the mask takes; NumPy where None.
@@ -32,12 +45,11 @@ def window_mask(
     >>> window_mask(3, 3, window=(1, 0)).astype(int).tolist()
     [[1, 0, 0], [1, 1, 0], [0, 1, 1]]
     """
-    for name, size in (("num_queries", num_queries), ("num_keys", num_keys)):
-        if size < 0:
-            raise ValueError(f"{name}: got {size}, expected 0 or more")
+    _require_size("num_queries", num_queries)
+    _require_size("num_keys", num_keys)
+    checks.require_integer("offset", offset)
+    checks.require_window(window)
     left, right = window
-    if min(left, right) < -1:
-        raise ValueError(f"window: got {window!r}, expected -1 (open) or more on each side")
     xp, where = _home(like)
     place = xp.arange(num_queries, device=where)[:, None] + offset  # (N, 1), counted in keys
     key = xp.arange(num_keys, device=where)[None, :]  # (1, M)
@@ -49,7 +61,7 @@ def window_mask(
     return mask
 
 
-def padding_mask(lengths, num_keys: int):
+def padding_mask(lengths: Array, num_keys: int) -> Array:
     """Hide the keys behind each sequence's end, where a batch was filled up to one length.
 
     lengths: (B,) integers, NumPy or torch.
@@ -61,8 +73,15 @@ def padding_mask(lengths, num_keys: int):
     >>> padding_mask(np.array([1, 3]), 3)[:, 0, 0].astype(int).tolist()
     [[1, 0, 0], [1, 1, 1]]
     """
+    if not (is_numpy_array(lengths) or is_torch_array(lengths)):
+        raise TypeError(
+            f"lengths: expected a NumPy array or a torch tensor, got {type(lengths).__name__}"
+        )
+    if "int" not in checks.dtype_name(lengths):
+        raise TypeError(f"lengths: dtype is {checks.dtype_name(lengths)}, expected integers")
     if lengths.ndim != 1:
         raise ValueError(f"lengths: shape is {tuple(lengths.shape)}, expected (B,)")
+    _require_size("num_keys", num_keys)
     xp, where = _home(lengths)
     return xp.arange(num_keys, device=where) < lengths[:, None, None, None]
 
@@ -72,10 +91,15 @@ def allowed_pairs(num_queries, num_keys, *, is_causal, offset, window, like):
     if not is_causal and window in (None, (-1, -1)):
         return None
     left, right = window or (-1, -1)
-    mask = window_mask(num_queries, num_keys, window=(left, right), offset=offset, like=like)
     if is_causal:
-        mask = mask & causal_mask(num_queries, num_keys, offset=offset, like=like)
-    return mask
+        right = 0  # no key after i + offset, however far the window reaches
+    return window_mask(num_queries, num_keys, window=(left, right), offset=offset, like=like)
+
+
+def _require_size(name, size):
+    checks.require_integer(name, size)
+    if size < 0:
+        raise ValueError(f"{name}: got {size}, expected 0 or more")
 
 
 def _home(like):

@@ -69,13 +69,15 @@ class MultiHeadAttention(nn.Module):
         """Return a copy of torch's module, whose in_proj_weight stacks W_Q, W_K and W_V.
 
         Raises: ValueError where it has what this module lacks: keys or values of another width,
-        bias_k and bias_v, add_zero_attn, dropout.
+        bias_k and bias_v, add_zero_attn, dropout, batch_first=False.
 
-        >>> MultiHeadAttention.from_torch(nn.MultiheadAttention(8, 2)).num_heads
+        >>> MultiHeadAttention.from_torch(nn.MultiheadAttention(8, 2, batch_first=True)).num_heads
         2
         """
         if module.in_proj_weight is None or module.bias_k is not None or module.add_zero_attn:
             raise ValueError("module: has kdim, vdim, add_bias_kv or add_zero_attn, expected none")
+        if not module.batch_first:
+            raise ValueError("module: batch_first is False, expected True: (B, N, d_model)")
         if module.dropout:
             raise ValueError(f"module: dropout is {module.dropout}, expected 0")
         bias = module.in_proj_bias is not None
@@ -149,9 +151,11 @@ class EncoderLayer(nn.Module):
     def from_torch(cls, layer: nn.TransformerEncoderLayer) -> "EncoderLayer":
         """Return a copy of torch's layer.
 
-        Raises: ValueError where it has dropout, or an activation other than relu and gelu.
+        Raises: ValueError where it has dropout, batch_first=False, or an activation other than relu
+        and gelu.
 
-        >>> EncoderLayer.from_torch(nn.TransformerEncoderLayer(8, 2, 16, dropout=0)).norm_first
+        >>> layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0, batch_first=True)
+        >>> EncoderLayer.from_torch(layer).norm_first
         False
         """
         if any(part.p for part in (layer.dropout, layer.dropout1, layer.dropout2)):

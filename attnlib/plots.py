@@ -1,10 +1,11 @@
-"""Every figure of the book: heat maps, arcs, shapes, bars, curves and points.
+"""Every figure of the book: heat maps, arcs, shapes, curves, points and the seed wall.
 
 Each function returns a Picture, which a notebook shows as a PNG. Query is blue, key vermilion,
 value green (Okabe and Ito 2008); weights are shades of ink. A letter or label always says the same.
 """
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context
@@ -22,7 +23,14 @@ COLOURS = {
     "other": "#8A8F98",
 }
 TEXT_COLOURS = {"query": "#0072B2", "key": "#B34E00", "value": "#007A59"}
-SERIES = ("#3B3054", "#E69F00", "#CC79A7", "#7A8794", "#8C564B", "#5AA9A0")  # none is a role's
+SERIES = (
+    "#3B3054",
+    "#E69F00",
+    "#CC79A7",
+    "#7A8794",
+    "#8C564B",
+    "#5AA9A0",
+)  # beside query, key and value
 INK, FAINT = "#22252B", "#D9DCE1"
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -45,7 +53,6 @@ STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 2,
     "lines.markersize": 5,
-    "svg.hashsalt": "attnlib",
 }
 
 
@@ -70,46 +77,16 @@ class Picture(Figure):
         return f"<Picture with {len(self.axes)} axes>"
 
 
-def shades(role):
-    """Return a colour map from white to the role's colour: query, key, value, weights or other."""
-    return LinearSegmentedColormap.from_list(role, ["white", COLOURS[role]])
-
-
+SHADES = LinearSegmentedColormap.from_list("weights", ["white", COLOURS["weights"]])
 DIVERGING = LinearSegmentedColormap.from_list("signed", ["#B97A00", "white", COLOURS["weights"]])
 
 
-def heat_map(
-    array,
-    rows,
-    columns,
-    *,
-    title="",
-    role="weights",
-    signed=False,
-    grey_rows=(),
-    ring=(),
-    digits=2,
-    row_label="",
-    column_label="",
-):
+def heat_map(array, rows, columns, *, title: str = "", **options: object) -> Picture:
     """Draw a matrix as coloured cells with its numbers in them.
 
-    signed: white at 0, violet above, amber below. grey_rows: rows drawn without colour.
-    ring: (row, column) cells to outline. digits: decimals in the cells, None for none.
+    options: those of heat_maps.
     """
-    return heat_maps(
-        [array],
-        rows,
-        columns,
-        titles=[title],
-        role=role,
-        signed=signed,
-        grey_rows=grey_rows,
-        ring=ring,
-        digits=digits,
-        row_label=row_label,
-        column_label=column_label,
-    )
+    return heat_maps([array], rows, columns, titles=[title], **options)
 
 
 def heat_maps(
@@ -117,16 +94,18 @@ def heat_maps(
     rows,
     columns,
     *,
-    titles,
-    role="weights",
-    signed=False,
-    grey_rows=(),
-    ring=(),
-    digits=2,
-    row_label="",
-    column_label="",
-):
-    """Draw several matrices of one shape with one colour scale: see heat_map.
+    titles: Sequence[str],
+    signed: bool = False,
+    grey_rows: Sequence[int] = (),
+    ring: Sequence[tuple[int, int]] = (),
+    digits: int | None = 2,
+    row_label: str = "",
+    column_label: str = "",
+) -> Picture:
+    """Draw several matrices of one shape with one colour scale.
+
+    signed: white at 0, violet above, amber below. grey_rows: rows drawn without colour.
+    ring: (row, column) cells to outline. digits: decimals in the cells, None for none.
 
     Small maps and maps without numbers stand side by side, others below each other, so that the
     numbers stay readable on a phone.
@@ -147,9 +126,7 @@ def heat_maps(
         finite = [a[np.isfinite(a)] for a in arrays]
         top = max(np.abs(a).max(initial=0) for a in finite) or 1
         for ax, array, title in zip(axes, arrays, titles, strict=False):
-            _draw_cells(
-                ax, array, top, shades(role) if not signed else DIVERGING, signed, grey_rows, digits
-            )
+            _draw_cells(ax, array, top, DIVERGING if signed else SHADES, signed, grey_rows, digits)
             for row, column in ring:  # ink on white, so that it shows on any cell
                 for colour, width in (("white", 4), (INK, 2)):
                     square = Rectangle((column - 0.5, row - 0.5), 1, 1, zorder=3)
@@ -205,7 +182,7 @@ def _draw_cells(ax, array, top, colours, signed, grey_rows, digits):
             )
 
 
-def arcs(weights, words, query, *, title=""):
+def arcs(weights, words: Sequence[str], query: int, *, title: str = "") -> Picture:
     """Draw one word's weights as arcs from it to every word, thicker and darker where larger.
 
     weights: (N,). words: N texts. query: the place of the word that asks.
@@ -261,7 +238,7 @@ def arcs(weights, words, query, *, title=""):
     return picture
 
 
-def shapes(blocks, *, title=""):
+def shapes(blocks: Sequence, *, title: str = "") -> Picture:
     """Draw matrices as boxes in proportion to their shapes, with signs between them.
 
     blocks: a list of texts (signs such as "×", "=") and of (name, (rows, columns), role).
@@ -334,30 +311,18 @@ def shapes(blocks, *, title=""):
     return picture
 
 
-def bars(values, labels, *, title="", x_label="", role="weights", highlight=(), error=None):
-    """Draw horizontal bars, one a label, longest first as given; `highlight` names dark ones."""
-    values = to_numpy(values)
-    with rc_context(STYLE):
-        picture = Picture(figsize=(5.6, 0.34 * len(values) + 1.0), layout="constrained")
-        ax = picture.subplots()
-        colours = [
-            COLOURS[role] if not highlight or label in highlight else FAINT for label in labels
-        ]
-        places = np.arange(len(values))
-        ax.barh(places, values, color=colours, height=0.7, xerr=error, ecolor=INK)
-        ax.axvline(0, color=INK, linewidth=0.8)
-        ax.set_yticks(places, labels)
-        ax.invert_yaxis()
-        ax.grid(axis="x")
-        ax.set_xlabel(x_label)
-        ax.set_title(title)
-        ax.spines[:].set_visible(False)
-    return picture
-
-
 def curves(
-    x, lines, *, title="", x_label="", y_label="", log_x=False, log_y=False, marks=(), x_ticks=None
-):
+    x,
+    lines: dict,
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+    x_ticks: Sequence | None = None,
+) -> Picture:
     """Draw one line for each entry of lines, named at its right end.
 
     lines: {name: y}, or {name: (x, y)} where a line has its own x. NaN leaves a gap.
@@ -405,7 +370,15 @@ def curves(
     return picture
 
 
-def points(xy, labels, groups, *, title="", x_label="", y_label=""):
+def points(
+    xy,
+    labels: Sequence[str],
+    groups: Sequence[str],
+    *,
+    title: str = "",
+    x_label: str = "",
+    y_label: str = "",
+) -> Picture:
     """Draw named points in the plane; groups gives each point the name of its colour and marker."""
     xy = to_numpy(xy)
     names = list(dict.fromkeys(groups))
@@ -459,7 +432,9 @@ def _name_points(ax, xy, labels):
         )
 
 
-def wall(rows, columns, *, titles, ring=None, title=""):
+def wall(
+    rows, columns: Sequence[str], *, titles: Sequence, ring: int | None = None, title: str = ""
+) -> Picture:
     """Draw many small one-row heat maps above each other: the seed wall.
 
     rows: (S, N), one row a seed. titles: S texts at the left. ring: the row to outline.
@@ -468,7 +443,7 @@ def wall(rows, columns, *, titles, ring=None, title=""):
     with rc_context(STYLE):
         picture = Picture(figsize=(5.6, 0.22 * len(rows) + 1.3), layout="constrained")
         ax = picture.subplots()
-        ax.imshow(rows, cmap=shades("weights"), vmin=0, vmax=max(rows.max(), 0.6), aspect="auto")
+        ax.imshow(rows, cmap=SHADES, vmin=0, vmax=max(rows.max(), 0.6), aspect="auto")
         ax.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
         ax.grid(which="minor", axis="y", color="white", linewidth=2)
         ax.tick_params(which="minor", length=0)

@@ -58,7 +58,7 @@ def marked(rng, length: int, batch: int, distance: int | None = None):
 
     Key 0 is no mark, key 1 the mark, key 2 the question in the last place.
     Returns: keys int (batch, length + 1), values (the words) likewise, answers (batch,).
-    Source: after Hochreiter and Schmidhuber 1997, section 5.2 (one thing kept over long lags).
+    Source: after Hochreiter and Schmidhuber 1997, section 5 (one thing kept over long lags).
 
     >>> keys, values, answers = marked(np.random.default_rng(0), 3, 1, distance=2)
     >>> keys[0].tolist(), bool(answers[0] == values[0, 1])
@@ -133,7 +133,7 @@ def train(kind: str, draw, *, steps: int, seed: int = 0, dtype=torch.float64) ->
     """Train one model on fresh rows at every step, on the CPU, everything drawn from one seed.
 
     draw: draw(rng, batch=...) gives keys, values and answers, such as partial(pairs, num_pairs=4).
-    Source: Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013, section 3.2.
+    Source: Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
 
     >>> train("lstm", partial(pairs, num_pairs=4), steps=1).kind
     'lstm'

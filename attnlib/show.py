@@ -7,6 +7,7 @@ results that should be equal are compared by agree().
 
 import math
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def values(**named) -> None:
         print(f"{name.replace('_', ' '):{width}}  {text}")
 
 
-def matrix(array, rows=None, columns=None) -> None:
+def matrix(array, rows: Sequence | None = None, columns: Sequence | None = None) -> None:
     """Print a matrix, or a vector as one row, with names for its rows and columns.
 
     >>> matrix(np.eye(2), rows=["a", "b"], columns=["x", "y"])
@@ -72,7 +73,7 @@ def matrix(array, rows=None, columns=None) -> None:
     )
 
 
-def table(headers, rows) -> None:
+def table(headers: Sequence[str] | None, rows: Sequence[Sequence]) -> None:
     """Print a table: text flush left, numbers flush right.
 
     headers: one text a column, or None. rows: sequences of texts and numbers.
@@ -101,22 +102,26 @@ def agree(what: str, *arrays) -> None:
     Equal means: of one shape, and apart by at most 1e-12 of the largest finite entry for float64
     (1e-5 for float32); an infinity equals itself and nothing else, NaN nothing.
     Raises: AssertionError with the largest difference where they are not; TypeError where there
-    are fewer than two arrays.
+    are fewer than two arrays or one is float16 or bfloat16.
 
     >>> agree("sum and product", np.array([0.1 + 0.2]), np.array([0.3]))
     sum and product: equal to rounding, shape (1,)
     """
     if len(arrays) < 2:
         raise TypeError(f"arrays: got {len(arrays)}, expected two or more to compare")
+    if any(str(getattr(x, "dtype", "")).endswith("float16") for x in arrays):
+        raise TypeError("arrays: float16 and bfloat16 are too coarse to agree to rounding")
     single = any("float32" in str(x.dtype) for x in arrays if hasattr(x, "dtype"))
     first, *others = (np.asarray(to_numpy(array), dtype=np.float64) for array in arrays)
     largest = np.abs(first[np.isfinite(first)]).max(initial=1e-300)
     tolerance = (1e-5 if single else 1e-12) * largest
     for other in others:
-        assert first.shape == other.shape, f"{what}: shapes {first.shape} and {other.shape}"
+        if first.shape != other.shape:
+            raise AssertionError(f"{what}: shapes {first.shape} and {other.shape}")
         unequal = first != other  # so that an infinity is not taken from itself
         apart = np.abs(first[unequal] - other[unequal]).max(initial=0)
-        assert apart <= tolerance, f"{what}: differ by up to {apart:.3g}, allowed {tolerance:.3g}"
+        if not apart <= tolerance:
+            raise AssertionError(f"{what}: differ by up to {apart:.3g}, allowed {tolerance:.3g}")
     print(f"{what}: equal to rounding, shape {first.shape}")
 
 

@@ -1,6 +1,6 @@
 """The running example: generated sentences, the task "name your partners", and two small models.
 
-Every content word must name the words that it belongs to: the action its animal and its place
+Every content word must name the words that it belongs to: the verb its animal and its place
 (half and half), the colour its animal, the animal its colour, the place its animal. Eight animal
 and place pairs, the cat on the rug among them, never occur together in training.
 
@@ -9,6 +9,7 @@ and place pairs, the cat on the rug among them, never occur together in training
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -71,7 +72,7 @@ def load(name: str) -> Model:
     return Model(**load_file(_weights_folder() / f"{name}.safetensors"), num_heads=VARIANTS[name])
 
 
-def ids(words) -> np.ndarray:
+def ids(words: Sequence[str]) -> np.ndarray:
     """Return each word's place in VOCABULARY: a sequence of N words gives int (N,).
 
     Raises: ValueError that names a word which is not in the vocabulary.
@@ -101,7 +102,7 @@ def is_unseen(sentences: np.ndarray) -> np.ndarray:
     return (sentences[:, None, [0, 3]] == np.array(unseen)).all(-1).any(-1)
 
 
-def fill_forms(sentences: np.ndarray):
+def fill_forms(sentences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Write each of n sentences in the four forms, filled up with "the" to 11 words.
 
     sentences: int (n, 4), rows of all_sentences().
@@ -138,7 +139,7 @@ def start(variant: str, seed: int) -> dict:
     return drawn
 
 
-def forward(parameters, words, lengths, variant):
+def forward(parameters: dict, words, lengths, variant: str) -> tuple:
     """Run one model on a batch: words (B, N) and lengths (B,) give logits (B, N, V), weights."""
     X = parameters["E"][words]  # (B, N, d_model)
     asking = X
@@ -158,7 +159,7 @@ def forward(parameters, words, lengths, variant):
     )
 
 
-def loss(parameters, words, lengths, places, partners, variant):
+def loss(parameters: dict, words, lengths, places, partners, variant: str) -> "torch.Tensor":  # noqa: F821
     """Sum the cross-entropies of the four content words, averaged over the batch.
 
     places (B, 4): where animal, colour, verb and place stand. partners (B, 4): their ids.
@@ -192,12 +193,19 @@ def _one_thread():
 
 
 @_one_thread()
-def train(variant: str, seeds=SEEDS, *, steps: int = STEPS, watch=None) -> dict:
+def train(
+    variant: str,
+    seeds: Sequence[int] = SEEDS,
+    *,
+    steps: int = STEPS,
+    watch: Callable | None = None,
+) -> dict:
     """Train one model a seed, all at once, on the CPU in float64.
 
+    steps: stop after so many of STEPS; the schedule of the step size does not shrink.
     watch: called as watch(step, parameters, losses) before each step.
     Returns: float64 tensors with a leading seed axis (S, ...), by name.
-    Raises: ValueError where the variant is none of VARIANTS.
+    Raises: ValueError where the variant is none of VARIANTS or steps is not in 1 to STEPS.
     Source: AdamW, Loshchilov and Hutter 2019; many models at once by torch.func.vmap.
     """
     import torch
@@ -205,6 +213,8 @@ def train(variant: str, seeds=SEEDS, *, steps: int = STEPS, watch=None) -> dict:
 
     if variant not in VARIANTS:
         raise ValueError(f"variant: got {variant!r}, expected one of {', '.join(VARIANTS)}")
+    if not 1 <= steps <= STEPS:
+        raise ValueError(f"steps: got {steps}, expected 1 to {STEPS}")
     drawn = [start(variant, seed) for seed in seeds]
     batches = torch.tensor(np.stack([d["batches"] for d in drawn], axis=1))  # (STEPS, S, 4·BATCH)
     parameters = {
@@ -237,7 +247,7 @@ def train(variant: str, seeds=SEEDS, *, steps: int = STEPS, watch=None) -> dict:
 
 
 @_one_thread()
-def accuracy(parameters: dict, numbers, variant: str) -> np.ndarray:
+def accuracy(parameters: dict, numbers: np.ndarray, variant: str) -> np.ndarray:
     """Return the share of sentences in which all four content words are answered right.
 
     parameters: with a leading seed axis S. numbers: rows of all_sentences(), (n,) or (S, n).
@@ -277,7 +287,7 @@ def row_of_sat(parameters: dict, variant: str) -> np.ndarray:
     return torch.func.vmap(run)(parameters)[:, 0, :, SENTENCE.index("sat")].numpy()
 
 
-def measure(parameters: dict, variant: str, seeds=SEEDS) -> dict:
+def measure(parameters: dict, variant: str, seeds: Sequence[int] = SEEDS) -> dict:
     """Return a variant's entry in the ladder: accuracies (S,) and the row of "sat" (S, H, 11)."""
     held_out = np.stack([start(variant, seed)["held_out"] for seed in seeds])
     return {
@@ -318,7 +328,7 @@ def ladder() -> dict:
     return json.loads((_weights_folder() / "ladder.json").read_text())["variants"]
 
 
-def ladder_table():
+def ladder_table() -> tuple[tuple, list]:
     """Return the control ladder as (headers, rows): each variant's accuracy over all seeds."""
     names = {
         "uniform": "uniform weights",

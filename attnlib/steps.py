@@ -1,19 +1,17 @@
 """Self-attention, one function a step: project, score, softmax, weighted sum, and all of it.
 
 Every function takes NumPy arrays or torch tensors, on any device, and gives back the same kind,
-dtype and device. float16 and bfloat16 are computed in float32 and rounded once, at the end.
+dtype and device. float16 and bfloat16 are computed in float32 and rounded once, at the end (under
+torch.autocast, torch decides).
 """
 
 import math
-from typing import TypeVar
 
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
 from attnlib import checks
-from attnlib.masks import allowed_pairs
-
-Array = TypeVar("Array", "numpy.ndarray", "torch.Tensor")  # noqa: F821  the same kind in and out
+from attnlib.masks import Array, allowed_pairs
 
 
 def project(embeddings: Array, W: Array) -> Array:
@@ -47,6 +45,7 @@ def scores(query: Array, key: Array, *, scale: float | None = None) -> Array:
     """
     checks.require_arrays(query=query, key=key)
     checks.require_scores_fit(query, key)
+    checks.require_scale(scale)
     if scale is None:
         scale = 1 / math.sqrt(query.shape[-1])
     return _narrow(_widen(query) @ _transpose(_widen(key)) * scale, like=query)
@@ -58,14 +57,15 @@ def softmax(scores: Array, *, axis: int = -1) -> Array:
     The largest score is subtracted first, which changes no weight and keeps exp from overflowing.
     Where every score is -inf there is nothing to weigh: the weights are zeros, not NaN.
     Returns: the shape of scores.
-    Raises: TypeError where scores is no floating array.
-    Source: Bridle 1990, equation 3; Goodfellow et al. 2016, section 4.1.
+    Raises: TypeError where scores is no floating array; ValueError where it has no such axis.
+    Source: Bridle 1990; Goodfellow et al. 2016, section 4.1.
 
     >>> import numpy as np
     >>> softmax(np.array([1000.0, 1000.0])).tolist()
     [0.5, 0.5]
     """
     checks.require_arrays(scores=scores)
+    checks.require_axis(axis, scores)
     _, exponentials, total = _exponentials(_widen(scores), axis)
     return _narrow(exponentials / total, like=scores)
 
@@ -74,14 +74,15 @@ def log_sum_exp(scores: Array, *, axis: int = -1) -> Array:
     """Return log Σ exp(scores) along the axis, which it removes; -inf where all scores are -inf.
 
     Returns: the shape of scores without the axis.
-    Raises: TypeError where scores is no floating array.
-    Source: Dao et al. 2022, section 3.1.
+    Raises: TypeError where scores is no floating array; ValueError where it has no such axis.
+    Source: Goodfellow et al. 2016, section 4.1; Milakov and Gimelshein 2018, section 3.
 
     >>> import numpy as np
     >>> round(float(log_sum_exp(np.array([1000.0, 1000.0]))), 4)
     1000.6931
     """
     xp = checks.require_arrays(scores=scores)
+    checks.require_axis(axis, scores)
     largest, exponentials, _ = _exponentials(_widen(scores), axis)
     total = xp.sum(exponentials, axis=axis)
     empty = total == 0
@@ -155,7 +156,16 @@ def attention(
     [[0.5]]
     """
     xp = checks.require_arrays(query=query, key=key, value=value)
-    checks.require_options(is_causal, causal_offset, window, scale, implementation)
+    checks.require_options(
+        causal_offset,
+        window,
+        scale,
+        implementation,
+        is_causal=is_causal,
+        enable_gqa=enable_gqa,
+        return_weights=return_weights,
+        return_lse=return_lse,
+    )
     if enable_gqa:
         group = checks.require_heads_divide(query, key, value)
         key, value = (xp.repeat(array, group, axis=-3) for array in (key, value))

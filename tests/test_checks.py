@@ -56,6 +56,9 @@ def refusals(*cases):
     ({"attn_mask": torch.ones(3, 5)}, "attn_mask: is a torch tensor, query is a NumPy array"),
     ({"attn_mask": [[True]]}, "attn_mask: is a list, query is a NumPy array"),
     ({"is_causal": 1}, "is_causal: got 1, expected True or False"),
+    ({"enable_gqa": "no"}, "enable_gqa: got 'no', expected True or False"),
+    ({"return_weights": "no"}, "return_weights: got 'no', expected True or False"),
+    ({"return_lse": None}, "return_lse: got None, expected True or False"),
     ({"causal_offset": 1.0}, "causal_offset: got 1.0, expected an integer"),
     ({"causal_offset": True}, "causal_offset: got True, expected an integer"),
     ({"window": 3}, "window: got 3, expected a tuple of two integers"),
@@ -186,3 +189,21 @@ def test_softmax_refuses_what_is_no_floating_array(step):
         step(np.arange(3))
     with pytest.raises(TypeError, match="^scores: expected a NumPy array or a torch tensor, got l"):
         step([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: softmax(np.ones((2, 3)), axis=2), ValueError, "axis: got 2, scores have 2 axes"),
+        (lambda: log_sum_exp(np.ones(3), axis=-2), ValueError, "axis: got -2, scores have 1 axes"),
+        (lambda: softmax(np.ones(3), axis=0.0), TypeError, "axis: got 0.0, expected an integer"),
+        (
+            lambda: scores(np.ones((2, 3)), np.ones((2, 3)), scale="a"),
+            TypeError,
+            "scale: got 'a', expected a number or None",
+        ),
+    ],
+)
+def test_the_steps_refuse_what_attention_refuses(call, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        call()

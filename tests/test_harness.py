@@ -18,13 +18,13 @@ from conftest import picture_difference
 SOURCE = """
 from attnlib import plots, show
 show.values(weight=0.5)
-plots.bars([0.25, 0.75], ["cat", "mat"])
+plots.heat_map([[0.25, 0.75]], ["sat"], ["cat", "mat"])
 """
 
 
 def png(values):
     """Return the picture that SOURCE makes, for these values."""
-    return plots.bars(values, ["cat", "mat"])._repr_png_()
+    return plots.heat_map([values], ["sat"], ["cat", "mat"])._repr_png_()
 
 
 def run_nbval(folder, *, printed="weight  0.5000\n", values=(0.25, 0.75)):

@@ -62,8 +62,14 @@ def test_padding_mask_hides_what_lies_behind_the_end(home):
         (lambda: window_mask(1, 2, window=(-2, 0)), r"window: got \(-2, 0\), expected -1"),
         (lambda: window_mask(1, 2, window=(0, -3)), r"window: got \(0, -3\), expected -1"),
         (lambda: padding_mask(np.ones((2, 3), dtype=int), 4), r"lengths: shape is \(2, 3\)"),
+        (lambda: padding_mask(np.ones(2, dtype=int), -3), "num_keys: got -3, expected 0 or more"),
+        (lambda: causal_mask(2, 2, offset=0.5), "offset: got 0.5, expected an integer"),
+        (lambda: causal_mask(2.0, 2), "num_queries: got 2.0, expected an integer"),
+        (lambda: window_mask(1, 2, window=(1, 2, 3)), r"window: got \(1, 2, 3\), expected a tuple"),
+        (lambda: padding_mask([1, 2], 3), "lengths: expected a NumPy array or a torch tensor, got"),
+        (lambda: padding_mask(np.ones(2), 3), "lengths: dtype is float64, expected integers"),
     ],
 )
 def test_errors_name_the_argument_and_what_came(call, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
+    with pytest.raises((TypeError, ValueError), match=f"^{message}"):
         call()

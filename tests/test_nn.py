@@ -158,6 +158,10 @@ def test_a_fresh_module_has_the_settings_that_it_was_given():
         (lambda: attention_pair(add_bias_kv=True), "module: has kdim, vdim, add_bias_kv"),
         (lambda: attention_pair(add_zero_attn=True), "module: has kdim, vdim, add_bias_kv"),
         (lambda: attention_pair(dropout=0.1), "module: dropout is 0.1, expected 0"),
+        (
+            lambda: MultiHeadAttention.from_torch(torch.nn.MultiheadAttention(6, 2)),
+            "module: batch_f",
+        ),
         (lambda: EncoderLayer(6, 2, 8, activation="tanh"), "activation: got 'tanh', expected"),
         (
             lambda: EncoderLayer.from_torch(torch.nn.TransformerEncoderLayer(6, 2, 8, dropout=0.2)),

@@ -143,3 +143,8 @@ def test_agree_allows_float32_its_own_rounding():
 def test_agree_needs_two_arrays():
     with pytest.raises(TypeError, match="arrays: got 1, expected two or more"):
         show.agree("sums", np.ones(3))
+
+
+def test_agree_refuses_what_is_too_coarse():
+    with pytest.raises(TypeError, match="^arrays: float16 and bfloat16 are too coarse"):
+        show.agree("halves", np.ones(2, np.float16), np.ones(2, np.float16))

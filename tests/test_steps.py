@@ -462,3 +462,42 @@ def test_any_softmax_sums_to_one_and_ignores_a_shift(row, shift):
     np.testing.assert_allclose(weights, reference.softmax(row), atol=1e-15)
     if max(map(abs, row)) < 1e3:
         np.testing.assert_allclose(softmax(np.array(row) + shift), weights, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", TORCH_KINDS)
+def test_the_gradient_of_a_learned_bias_equals_torch(kind):
+    *inputs, direction = make(kind, *draw(*SHAPES, (B, H, N, D_V)))
+    bias = draw((H, N, M))[0]  # one for all sentences of the batch
+    bias[:, 2, 1:3] = -math.inf
+
+    def gradient(function, cast=lambda x: x):
+        leaf = cast(kind.make(bias)).clone().requires_grad_()
+        out = function(*map(cast, inputs), attn_mask=leaf)
+        return torch.autograd.grad(out, leaf, cast(direction))[0]
+
+    ours, exact = gradient(attention), gradient(torch_attention, cast=torch.Tensor.double)
+    assert_as_exact_as_torch(ours, gradient(torch_attention), exact)
+    assert not ours[:, 2, 1:3].any()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["plain", "causal window", "boolean", "additive"])
+def test_torch_compiles_and_maps_attention(name):
+    inputs, options = list(map(torch.tensor, draw(*SHAPES))), as_kind(CPU_KINDS[0], OPTIONS[name])
+    expected = attention(*inputs, **options)
+    torch._dynamo.reset()
+    compiled = torch.compile(
+        lambda *x: attention(*x, **options), fullgraph=True, backend="eager", dynamic=True
+    )
+    torch.testing.assert_close(compiled(*inputs), expected)
+    if "attn_mask" not in options:
+        mapped = torch.func.vmap(lambda *x: attention(*x, **options))
+        torch.testing.assert_close(mapped(*inputs), expected)
+
+
+def test_numpy_numbers_are_numbers():
+    inputs = draw(*SHAPES)
+    ours = attention(
+        *inputs, scale=np.float32(0.5), window=(np.int64(1), np.int64(0)), causal_offset=np.int64(1)
+    )
+    assert np.array_equal(ours, attention(*inputs, scale=0.5, window=(1, 0), causal_offset=1))

@@ -30,4 +30,17 @@ def nothing_is_learned(namespace, replace):
     }
 
 
-MUTATIONS = {9: [a_softer_softmax, only_attention_learns, nothing_is_learned]}
+def light_words_count_most(namespace, replace):
+    "The mixture uses the weights upside down."
+
+    def upside_down(weights, value):
+        flipped = 1 / weights
+        return flipped / flipped.sum(axis=-1, keepdims=True) @ value
+
+    replace("weighted_sum", upside_down)
+
+
+MUTATIONS = {
+    9: [a_softer_softmax, only_attention_learns, nothing_is_learned],
+    12: [light_words_count_most],
+}
