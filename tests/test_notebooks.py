@@ -138,6 +138,11 @@ def test_reads_as_one_book(chapter):
     assert "{cite" in text, "no source is cited"
 
 
+@pytest.mark.parametrize("chapter", [c for c in AFTER_THE_ROOT if c != "words"])
+def test_refers_to_the_control_ladder(chapter):
+    assert any("ladder" in cell["source"] for cell in read(chapter)["cells"])
+
+
 def test_no_stray_files_beside_the_chapters():
     kinds = {path.suffix for path in (ROOT / "chapters").iterdir() if path.is_file()}
     assert kinds <= {".ipynb", ".md"}

@@ -18,7 +18,12 @@ def sigmoid(namespace, replace):
 
 def divide_by_the_sum(namespace, replace):
     "Scores are divided by their sum: rows sum to 1, but leave the range from 0 to 1."
-    replace("softmax", lambda scores, **_: scores / scores.sum(axis=-1, keepdims=True))
+
+    def softmax(scores, **_):
+        with np.errstate(invalid="ignore"):
+            return scores / scores.sum(axis=-1, keepdims=True)
+
+    replace("softmax", softmax)
 
 
 def mask_is_ignored(namespace, replace):
