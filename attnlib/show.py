@@ -62,6 +62,7 @@ def matrix(array, rows: Sequence | None = None, columns: Sequence | None = None)
 
     >>> matrix(np.eye(2), rows=["a", "b"], columns=["x", "y"])
             x       y
+    ─────────────────
     a  1.0000  0.0000
     b  0.0000  1.0000
     """
@@ -80,6 +81,7 @@ def table(headers: Sequence[str] | None, rows: Sequence[Sequence]) -> None:
 
     >>> table(["model", "accuracy"], [["one head", 0.5], ["two heads", 1]])
     model      accuracy
+    ───────────────────
     one head     0.5000
     two heads         1
     """
@@ -88,12 +90,14 @@ def table(headers: Sequence[str] | None, rows: Sequence[Sequence]) -> None:
     if headers is not None:
         lines.insert(0, list(headers))
     widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
-    for line in lines:
+    for i, line in enumerate(lines):
         cells = [
             x.ljust(width) if left else x.rjust(width)
             for x, width, left in zip(line, widths, flush_left, strict=True)
         ]
         print("  ".join(cells).rstrip())
+        if i == 0 and headers is not None:
+            print("─" * (sum(widths) + 2 * len(widths) - 2))
 
 
 def agree(what: str, *arrays) -> None:

@@ -55,6 +55,7 @@ def test_a_table_puts_text_left_and_numbers_right(capsys):
     rows = [["one head", 0.5, 3, "20 of 20"], ["two", -12.25, 1000, "1"]]
     assert printed(capsys, show.table, ["model", "accuracy", "n", "seeds"], rows) == (
         "model     accuracy      n  seeds\n"
+        "───────────────────────────────────\n"
         "one head    0.5000      3  20 of 20\n"
         "two       -12.2500  1,000  1\n"
     )
@@ -68,13 +69,17 @@ def test_a_table_needs_no_headers_and_ends_no_line_in_spaces(capsys):
 def test_a_matrix_is_a_table_of_its_entries(capsys, home):
     named = {"rows": ["a", "bb"], "columns": ["x", "y"]}
     assert printed(capsys, show.matrix, home([[1.0, -0.0], [1e-5, 2.0]]), **named) == (
-        "         x       y\na   1.0000  0.0000\nbb  1.0e-5  2.0000\n"
+        "         x       y\n──────────────────\na   1.0000  0.0000\nbb  1.0e-5  2.0000\n"
     )
 
 
 def test_a_vector_is_a_matrix_of_one_row(capsys):
     text = printed(capsys, show.matrix, np.array([1.0, 2.0]), columns=["x", "y"])
-    assert [line.split() for line in text.splitlines()] == [["x", "y"], ["1.0000", "2.0000"]]
+    assert [line.split() for line in text.splitlines()] == [
+        ["x", "y"],
+        ["─" * 16],
+        ["1.0000", "2.0000"],
+    ]
 
 
 def test_a_row_without_a_name_is_refused():
