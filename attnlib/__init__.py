@@ -6,14 +6,18 @@ and recall import torch: import them by name.
 
 from attnlib import plots, show, small_model
 from attnlib.device import processor, torch_device
+from attnlib.dispatch import implementations
 from attnlib.heads import merge_heads, multi_head_attention, split_heads
 from attnlib.masks import causal_mask, padding_mask, window_mask
+from attnlib.merge import merge
 from attnlib.steps import attention, log_sum_exp, project, scores, softmax, weighted_sum
 
 __all__ = [
     "attention",
     "causal_mask",
+    "implementations",
     "log_sum_exp",
+    "merge",
     "merge_heads",
     "multi_head_attention",
     "padding_mask",

@@ -6,7 +6,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 from array_api_compat import device as device_of
 
-IMPLEMENTATIONS = ("auto", "formula")
+IMPLEMENTATIONS = ("auto", "formula", "blockwise", "triton")
 
 
 def require_arrays(**arrays):
@@ -54,8 +54,11 @@ def require_matrix_fits(name, W, array_name, array):
         )
 
 
-def require_scores_fit(query, key):
-    """Check that every query can meet every key: same width d_k, same leading axes."""
+def require_scores_fit(query, key, grouped=False):
+    """Check that every query can meet every key: same width d_k, same leading axes.
+
+    grouped: the number of heads, axis -3, may differ; require_heads_divide looks at it.
+    """
     for name, array in (("query", query), ("key", key)):
         if array.ndim < 2:
             raise ValueError(
@@ -65,7 +68,7 @@ def require_scores_fit(query, key):
         raise ValueError(f"key: last axis is {key.shape[-1]}, query has d_k = {query.shape[-1]}")
     if query.shape[-1] == 0:
         raise ValueError("query: d_k is 0, expected at least 1")
-    _require_same_lead("key", key, "query", query)
+    _require_same_lead("key", key, "query", query, -3 if grouped else -2)
 
 
 def require_values_fit(key, value):
@@ -80,7 +83,7 @@ def require_values_fit(key, value):
 
 
 def require_heads_divide(query, key, value):
-    """Check that the key heads divide the query heads; return query heads a key head."""
+    """Check that the key heads divide the query heads."""
     for name, array in (("query", query), ("key", key), ("value", value)):
         if array.ndim < 3:
             raise ValueError(
@@ -92,7 +95,6 @@ def require_heads_divide(query, key, value):
         raise ValueError(f"key: has {num_kv_heads} heads, which do not divide query's {num_heads}")
     if value.shape[-3] != num_kv_heads:
         raise ValueError(f"value: has {value.shape[-3]} heads, key has {num_kv_heads}")
-    return num_heads // num_kv_heads
 
 
 def require_mask_fits(attn_mask, query, target):
@@ -115,9 +117,33 @@ def require_mask_fits(attn_mask, query, target):
         )
 
 
-def require_options(causal_offset, window, scale, implementation, **flags):
+def require_parts_fit(out_a, lse_a, out_b, lse_b):
+    """Check two partial results: out (..., N, d_v) twice and lse (..., N) twice."""
+    require_arrays(out_a=out_a, out_b=out_b)
+    require_arrays(lse_a=lse_a, lse_b=lse_b)
+    if out_a.ndim < 2:
+        raise ValueError(f"out_a: shape is {shape(out_a)}, expected (..., N, d_v)")
+    if out_b.shape != out_a.shape:
+        raise ValueError(f"out_b: shape is {shape(out_b)}, out_a has {shape(out_a)}")
+    if is_numpy_array(lse_a) != is_numpy_array(out_a):
+        raise TypeError(f"lse_a: is a {_kind(lse_a)}, out_a is a {_kind(out_a)}; expected one kind")
+    if dtype_name(lse_a) not in (dtype_name(out_a), "float32"):
+        raise TypeError(
+            f"lse_a: dtype is {dtype_name(lse_a)}, expected out_a's {dtype_name(out_a)} or float32"
+        )
+    if device_of(lse_a) != device_of(out_a):
+        raise TypeError(f"lse_a: lies on {device_of(lse_a)}, out_a on {device_of(out_a)}")
+    for name, lse in (("lse_a", lse_a), ("lse_b", lse_b)):
+        if lse.shape != out_a.shape[:-1]:
+            raise ValueError(
+                f"{name}: shape is {shape(lse)}, expected {shape(out_a)[:-1]} for out_a "
+                f"{shape(out_a)}"
+            )
+
+
+def require_options(causal_offset, window, scale, implementation, *, return_weights, **flags):
     """Check the options that are no arrays."""
-    for name, flag in flags.items():
+    for name, flag in {"return_weights": return_weights, **flags}.items():
         if not isinstance(flag, (bool, np.bool_)):
             raise TypeError(f"{name}: got {flag!r}, expected True or False")
     require_integer("causal_offset", causal_offset)
@@ -127,6 +153,11 @@ def require_options(causal_offset, window, scale, implementation, **flags):
     if implementation not in IMPLEMENTATIONS:
         raise ValueError(
             f"implementation: got {implementation!r}, expected one of {', '.join(IMPLEMENTATIONS)}"
+        )
+    if return_weights and implementation not in ("auto", "formula"):
+        raise ValueError(
+            f"return_weights: {implementation!r} never holds the weights; "
+            "expected implementation 'formula' or 'auto'"
         )
 
 
@@ -193,11 +224,11 @@ def shape(array):
     return tuple(array.shape)
 
 
-def _require_same_lead(name, array, other_name, other):
-    if array.shape[:-2] != other.shape[:-2]:
+def _require_same_lead(name, array, other_name, other, end=-2):
+    if array.shape[:end] != other.shape[:end]:
         raise ValueError(
-            f"{name}: leading axes are {tuple(array.shape[:-2])}, "
-            f"{other_name} has {tuple(other.shape[:-2])}; nothing is broadcast"
+            f"{name}: leading axes are {tuple(array.shape[:end])}, "
+            f"{other_name} has {tuple(other.shape[:end])}; nothing is broadcast"
         )
 
 

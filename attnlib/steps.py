@@ -10,7 +10,7 @@ import math
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
-from attnlib import checks
+from attnlib import checks, dispatch
 from attnlib.masks import Array, allowed_pairs
 
 
@@ -144,7 +144,10 @@ def attention(
     head h // (H / H_kv).
     return_weights, return_lse: also give the weights (..., H, N, M) and the natural log-sum-exp of
     the scores (..., H, N), in this order.
-    implementation: "formula" computes the N × M matrix; "auto" chooses (today: the formula).
+    implementation: "formula" computes the N × M matrix; "blockwise" the same block by block, in
+    memory that grows with N + M; "triton" likewise in one kernel on a GPU; "auto" takes the formula
+    where return_weights asks for the matrix, else triton for CUDA tensors where it can, blockwise
+    where N · M is a million or more, and the formula below that. See implementations().
 
     Returns: (..., H, N, d_v). A query that may attend to nothing gets zeros (log-sum-exp -inf) and
     passes no gradient. Any other masked key has weight 0; 0 · NaN is NaN, as in torch.
@@ -155,7 +158,7 @@ def attention(
     >>> attention(np.ones((1, 4)), np.ones((2, 4)), np.array([[0.0], [1.0]])).tolist()
     [[0.5]]
     """
-    xp = checks.require_arrays(query=query, key=key, value=value)
+    checks.require_arrays(query=query, key=key, value=value)
     checks.require_options(
         causal_offset,
         window,
@@ -167,17 +170,43 @@ def attention(
         return_lse=return_lse,
     )
     if enable_gqa:
-        group = checks.require_heads_divide(query, key, value)
-        key, value = (xp.repeat(array, group, axis=-3) for array in (key, value))
-    checks.require_scores_fit(query, key)
+        checks.require_heads_divide(query, key, value)
+    checks.require_scores_fit(query, key, enable_gqa)
     checks.require_values_fit(key, value)
-    num_queries, num_keys = query.shape[-2], key.shape[-2]
     if attn_mask is not None:
-        checks.require_mask_fits(attn_mask, query, (*query.shape[:-1], num_keys))
+        checks.require_mask_fits(attn_mask, query, (*query.shape[:-1], key.shape[-2]))
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    if implementation == "auto":
+        implementation = "formula" if return_weights else dispatch.choose(query, key, value)
 
+    arguments = (query, key, value, attn_mask, is_causal, causal_offset, window, scale)
+    if implementation == "formula":
+        out, weights, s = _formula(*arguments)
+        lse = log_sum_exp(s) if return_lse else None
+    else:
+        out, lse = dispatch.load(implementation, query, value)(*arguments)
+    results = [_narrow(out, like=query)]
+    if return_weights:
+        results.append(_narrow(weights, like=query))
+    if return_lse:
+        results.append(_narrow(lse, like=query))
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _formula(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
+    """Return out (..., H, N, d_v), and weights and masked scores (..., H, N, M), all wide."""
+    xp = array_namespace(query)
+    if key.ndim > 2 and key.shape[-3] != query.shape[-3]:
+        group = query.shape[-3] // key.shape[-3]
+        key, value = (xp.repeat(array, group, axis=-3) for array in (key, value))
     s = scores(_widen(query), _widen(key), scale=scale)  # (..., H, N, M)
     allowed = allowed_pairs(
-        num_queries, num_keys, is_causal=is_causal, offset=causal_offset, window=window, like=query
+        query.shape[-2],
+        key.shape[-2],
+        is_causal=is_causal,
+        offset=causal_offset,
+        window=window,
+        like=query,
     )  # (N, M), or None where every pair may meet
     if attn_mask is not None and checks.dtype_name(attn_mask) == "bool":
         allowed = attn_mask if allowed is None else allowed & attn_mask
@@ -193,13 +222,7 @@ def attention(
     if allowed is not None:  # 0 · NaN is NaN: a row that may attend to nothing ignores the values
         row_is_open = xp.any(allowed, axis=-1, keepdims=True)
         out = xp.where(row_is_open, out, xp.zeros_like(out))
-
-    results = [_narrow(out, like=query)]
-    if return_weights:
-        results.append(_narrow(weights, like=query))
-    if return_lse:
-        results.append(_narrow(log_sum_exp(s), like=query))
-    return results[0] if len(results) == 1 else tuple(results)
+    return out, weights, s
 
 
 def _exponentials(scores, axis):

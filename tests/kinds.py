@@ -38,6 +38,16 @@ CUDA_KINDS = [
 ]
 TORCH_KINDS = [pytest.param(kind, id="-".join(kind)) for kind in CPU_KINDS] + CUDA_KINDS
 KINDS = [pytest.param(kind, id="-".join(kind)) for kind in NUMPY_KINDS] + TORCH_KINDS
+TRITON_IDS = ("cuda-float32", "cuda-float16", "cuda-bfloat16")
+WAYS = [  # every implementation with every kind that it takes
+    pytest.param(
+        *param.values, implementation, marks=param.marks, id=f"{implementation}-{param.id}"
+    )
+    for implementation in ("formula", "blockwise", "triton")
+    for param in KINDS
+    if implementation != "triton" or param.id in TRITON_IDS
+]
+TORCH_WAYS = [param for param in WAYS if param.values[0].home != "numpy"]
 DOUBLE_KINDS = [
     pytest.param(Kind("numpy", "float64"), id="numpy"),
     pytest.param(Kind("cpu", "float64"), id="cpu"),
@@ -57,19 +67,21 @@ def as_torch(array):
     return array if isinstance(array, torch.Tensor) else torch.tensor(np.array(array))
 
 
-def assert_as_exact_as_torch(ours, torchs, exact):
+def assert_as_exact_as_torch(ours, torchs, exact, among=0.0):
     """Check the error against float64: at most twice torch's own, plus twice the dtype's rounding.
 
     Rounding is max|(x + 0.3 - 0.3) - x| in that dtype, over the results and over numbers spread
     evenly through their range, so that a short array is not judged by luck. float64 has no higher
     precision to be judged by: there it is 1e-12 of the largest entry, as in show.agree.
+    Results that are 0 everywhere are differences of numbers like those in among, and judged so.
     """
     exact = float64(exact)
     assert tuple(ours.shape) == exact.shape
+    reach = largest(exact) or largest(float64(among))
     if as_torch(ours).dtype == torch.float64:
-        rounding = 1e-12 * largest(exact)
+        rounding = 1e-12 * reach
     else:
-        x = np.append(exact, largest(exact) * np.linspace(-1, 1, 201))
+        x = np.append(exact, reach * np.linspace(-1, 1, 201))
         x = torch.tensor(x).to(as_torch(ours).dtype)
         rounding = largest(float64(x + 0.3 - 0.3) - float64(x))
     allowed = 2 * largest(float64(torchs) - exact) + 2 * rounding
