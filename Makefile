@@ -5,10 +5,10 @@ BIN := .venv/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test notebooks lab serve pdf lint clean
+.PHONY: help setup book test test-gpu notebooks lab serve pdf lint clean
 
 help: ## Lists the commands
-	@grep -hE '^[a-z]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 setup: .venv/ready ## Makes .venv and installs what requirements.txt names (the others do it for you)
 
@@ -30,6 +30,11 @@ _build/ready: .venv/ready $(SOURCES)
 
 test: .venv/ready ## Runs every test: package, notebooks, pictures, claims, website
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+test-gpu: ## Runs the tests that need a GPU and the notebooks on it: make test-gpu PYTHON=python3
+	@$(PYTHON) -c 'import sys, torch; torch.cuda.is_available() or sys.exit("test-gpu: torch finds no CUDA device here")'
+	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest -ra tests -k "cuda or gpu"
+	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest chapters
 
 notebooks: .venv/ready ## Runs every chapter again and stores its outputs
 	$(BIN)/python tools/execute.py chapters/*.ipynb
