@@ -67,7 +67,7 @@ def _forward(query, key, value, attn_mask, band, scale):
             m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (n, 1)
             shift = _finite(m_new)
             s -= shift
-            p = xp.exp(s, out=s)  # (n, m): exp(s - m'), in the same memory
+            p = _exp_in_place(s)  # (n, m)
             rescale = xp.exp(m - shift)  # (n, 1)
             l = rescale * l + xp.sum(p, axis=-1, keepdims=True)  # noqa: E741
             a *= rescale
@@ -102,7 +102,7 @@ def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, 
             k, v = _wide(key[kv_head][columns]), _wide(value[kv_head][columns])
             mask = _part(attn_mask, head, rows, columns)
             s = _masked_scores(q, k, scale, mask, band, rows, columns)  # (n, m)
-            P = s.sub_(row_lse).exp_()  # (n, m)
+            P = _exp_in_place(s.sub_(row_lse))  # (n, m)
             grad_value[kv_head][columns] += P.mT @ dO  # (m, d_v)
             dS = (dO @ v.mT).sub_(D).mul_(P)  # (n, m)
             grad_query[head][rows] += dS @ k * scale  # (n, d_k)
@@ -235,6 +235,12 @@ def _finite(m):
     """Put 0 for -inf, the largest score of a row that has seen no key: exp(-inf - 0) is 0."""
     xp = array_namespace(m)
     return xp.where(m == -math.inf, xp.zeros_like(m), m)
+
+
+def _exp_in_place(s):
+    """Return exp(s) = 2^(s · log2 e) in the memory of s: exp2 takes half of exp's time or less."""
+    s *= math.log2(math.e)
+    return array_namespace(s).exp2(s, out=s)
 
 
 def _wide_dtype(array):
