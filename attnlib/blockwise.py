@@ -29,8 +29,8 @@ from threadpoolctl import ThreadpoolController
 from attnlib import checks
 from attnlib.masks import window_mask
 
-QUERY_BLOCK = 512  # queries a block
-KEY_BLOCK = 512  # keys a block
+QUERY_BLOCK = 1024  # queries a block
+KEY_BLOCK = 1024  # keys a block; both are halved under is_causal or window, to waste less at edges
 
 
 def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
@@ -158,15 +158,18 @@ def _jobs(query, key, band):
     """
     left, right, offset = band
     num_queries, num_keys = query.shape[-2], key.shape[-2]
+    query_block, key_block = QUERY_BLOCK, KEY_BLOCK
+    if left >= 0 or right >= 0:
+        query_block, key_block = QUERY_BLOCK // 2, KEY_BLOCK // 2
     for head in product(*map(range, query.shape[:-2])):
         kv_head = head
         if head:  # consecutive query heads share one key head
             kv_head = (*head[:-1], head[-1] * key.shape[-3] // query.shape[-3])
-        for i in range(0, num_queries, QUERY_BLOCK):
-            end = min(i + QUERY_BLOCK, num_queries)
+        for i in range(0, num_queries, query_block):
+            end = min(i + query_block, num_queries)
             first = 0 if left < 0 else max(0, i + offset - left)
             last = num_keys if right < 0 else min(num_keys, end + offset + right)
-            blocks = [slice(j, min(j + KEY_BLOCK, last)) for j in range(first, last, KEY_BLOCK)]
+            blocks = [slice(j, min(j + key_block, last)) for j in range(first, last, key_block)]
             yield head, kv_head, slice(i, end), blocks
 
 
