@@ -5,7 +5,7 @@ BIN := .venv/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-gpu notebooks lab serve pdf lint clean
+.PHONY: help setup book test test-gpu bench notebooks lab serve pdf lint clean
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test-gpu: ## Runs the tests that need a GPU and the notebooks on it: make test-g
 	@$(PYTHON) -c 'import sys, torch; torch.cuda.is_available() or sys.exit("test-gpu: torch finds no CUDA device here")'
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest -ra tests -k "cuda or gpu"
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest chapters
+
+bench: .venv/ready ## Times attention beside torch's and writes benchmarks/attention.md
+	$(BIN)/python -m benchmarks.attention
 
 notebooks: .venv/ready ## Runs every chapter again and stores its outputs
 	$(BIN)/python tools/execute.py chapters/*.ipynb

@@ -29,8 +29,8 @@ from threadpoolctl import ThreadpoolController
 from attnlib import checks
 from attnlib.masks import window_mask
 
-QUERY_BLOCK = 512  # queries a block
-KEY_BLOCK = 512  # keys a block
+QUERY_BLOCK = 1024  # queries a block
+KEY_BLOCK = 1024  # keys a block; both are halved under is_causal or window, to waste less at edges
 
 
 def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
@@ -38,7 +38,8 @@ def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, 
 
     Both come in float32 for float16 and bfloat16. Blocks that is_causal or window hides altogether
     are never looked at, so that NaN among their keys and values does not spread, as it does from
-    other hidden keys (0 · NaN is NaN).
+    other hidden keys (0 · NaN is NaN). There are no second derivatives and no torch.func.vmap: the
+    formula has both.
     """
     left, right = (-1, -1) if window is None else window
     band = (left, 0 if is_causal else right, causal_offset)
@@ -67,7 +68,7 @@ def _forward(query, key, value, attn_mask, band, scale):
             m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (n, 1)
             shift = _finite(m_new)
             s -= shift
-            p = xp.exp(s, out=s)  # (n, m): exp(s - m'), in the same memory
+            p = _exp_in_place(s)  # (n, m)
             rescale = xp.exp(m - shift)  # (n, 1)
             l = rescale * l + xp.sum(p, axis=-1, keepdims=True)  # noqa: E741
             a *= rescale
@@ -102,7 +103,7 @@ def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, 
             k, v = _wide(key[kv_head][columns]), _wide(value[kv_head][columns])
             mask = _part(attn_mask, head, rows, columns)
             s = _masked_scores(q, k, scale, mask, band, rows, columns)  # (n, m)
-            P = s.sub_(row_lse).exp_()  # (n, m)
+            P = _exp_in_place(s.sub_(row_lse))  # (n, m)
             grad_value[kv_head][columns] += P.mT @ dO  # (m, d_v)
             dS = (dO @ v.mT).sub_(D).mul_(P)  # (n, m)
             grad_query[head][rows] += dS @ k * scale  # (n, d_k)
@@ -157,15 +158,18 @@ def _jobs(query, key, band):
     """
     left, right, offset = band
     num_queries, num_keys = query.shape[-2], key.shape[-2]
+    query_block, key_block = QUERY_BLOCK, KEY_BLOCK
+    if left >= 0 or right >= 0:
+        query_block, key_block = QUERY_BLOCK // 2, KEY_BLOCK // 2
     for head in product(*map(range, query.shape[:-2])):
         kv_head = head
         if head:  # consecutive query heads share one key head
             kv_head = (*head[:-1], head[-1] * key.shape[-3] // query.shape[-3])
-        for i in range(0, num_queries, QUERY_BLOCK):
-            end = min(i + QUERY_BLOCK, num_queries)
+        for i in range(0, num_queries, query_block):
+            end = min(i + query_block, num_queries)
             first = 0 if left < 0 else max(0, i + offset - left)
             last = num_keys if right < 0 else min(num_keys, end + offset + right)
-            blocks = [slice(j, min(j + KEY_BLOCK, last)) for j in range(first, last, KEY_BLOCK)]
+            blocks = [slice(j, min(j + key_block, last)) for j in range(first, last, key_block)]
             yield head, kv_head, slice(i, end), blocks
 
 
@@ -235,6 +239,12 @@ def _finite(m):
     """Put 0 for -inf, the largest score of a row that has seen no key: exp(-inf - 0) is 0."""
     xp = array_namespace(m)
     return xp.where(m == -math.inf, xp.zeros_like(m), m)
+
+
+def _exp_in_place(s):
+    """Return exp(s) = 2^(s · log2 e) in the memory of s: exp2 takes half of exp's time or less."""
+    s *= math.log2(math.e)
+    return array_namespace(s).exp2(s, out=s)
 
 
 def _wide_dtype(array):

@@ -24,7 +24,10 @@ FUNCTIONS = {  # loaded when first used: only who asks for triton needs it
     "blockwise": ("attnlib.blockwise", "blockwise_attention"),
     "triton": ("attnlib.triton_kernel", "triton_attention"),
 }
-LONG = 1024  # from as many queries × keys as LONG², auto takes blockwise
+# From LONG² pairs auto takes blockwise. One thread, float32, 1 and 8 heads of d = 64: the two are
+# level from N = 256 to 724; at 1,024 blocks take 0.4 to 1.1 of the formula's time, at 2,048 0.2 to
+# 0.8. Below it the formula stays, which has second derivatives.
+LONG = 1024
 
 
 def implementations() -> dict[str, str]:

@@ -150,7 +150,8 @@ def attention(
     where N · M is a million or more, and the formula below that. See implementations().
 
     Returns: (..., H, N, d_v). A query that may attend to nothing gets zeros (log-sum-exp -inf) and
-    passes no gradient. Any other masked key has weight 0; 0 · NaN is NaN, as in torch.
+    passes no gradient. Any other masked key has weight 0; 0 · NaN is NaN, as in torch, unless the
+    key lies in a block that is_causal or window hides as a whole from an implementation in blocks.
     Raises: ValueError or TypeError that names the argument, what came and what was expected.
     Source: Vaswani et al. 2017, equation 1; Ainslie et al. 2023 (grouped heads).
 

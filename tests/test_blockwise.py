@@ -21,8 +21,9 @@ formula = functools.partial(attention, implementation="formula")
 
 @pytest.fixture
 def blocks_of_four(monkeypatch):
-    monkeypatch.setattr(blockwise, "QUERY_BLOCK", 4)
-    monkeypatch.setattr(blockwise, "KEY_BLOCK", 4)
+    """4 × 4 under is_causal or window, 8 × 8 otherwise."""
+    monkeypatch.setattr(blockwise, "QUERY_BLOCK", 8)
+    monkeypatch.setattr(blockwise, "KEY_BLOCK", 8)
 
 
 def same(ours, theirs):
@@ -116,7 +117,7 @@ LENGTHS = 1024, 4096, 16384
 
 def assert_grows_linearly(peaks):
     """Check that 4 times the length takes at most 4 times the bytes, but for one block's tiles."""
-    tiles = 4 * 4 * blockwise.QUERY_BLOCK * blockwise.KEY_BLOCK  # 4 arrays of float32
+    tiles = 4 * blockwise.QUERY_BLOCK * blockwise.KEY_BLOCK  # 4 arrays of float32 of half the sides
     for shorter, longer in zip(peaks, peaks[1:], strict=False):
         assert longer <= 4 * shorter
     assert peaks[-1] < tiles + 32 * LENGTHS[-1] * 4 * 4  # a few arrays like the inputs

@@ -186,7 +186,15 @@ def test_lengths_around_the_borders_of_the_blocks(kind, n, m, is_causal):
 @each_exact_kind
 @pytest.mark.parametrize(
     "window, offset",
-    [((15, 0), 0), ((16, 0), 1), ((17, 1), -1), ((0, 15), 0), ((0, 16), -16), ((31, 33), 16)],
+    [
+        ((1, 1), 0),
+        ((15, 0), 0),
+        ((16, 0), 1),
+        ((17, 1), -1),
+        ((0, 15), 0),
+        ((0, 16), -16),
+        ((31, 33), 16),
+    ],
 )
 def test_bands_around_the_borders_of_the_blocks(kind, window, offset):
     inputs = make(kind, *draw((34, 2), (35, 2), (35, 1)))
