@@ -19,7 +19,12 @@ def execute(path):
     """Re-executes one notebook. The file changes only when every cell has run without an error."""
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.update(METADATA)
-    runner = ExecutePreprocessor(kernel_name="python3", timeout=600, record_timing=False)
+    runner = ExecutePreprocessor(
+        kernel_name="python3",
+        timeout=600,
+        record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+    )
     with tempfile.TemporaryDirectory() as anywhere:  # a chapter must not depend on where it runs
         runner.preprocess(notebook, {"metadata": {"path": anywhere}})
     notebook.metadata.update(METADATA)  # the kernel wrote its versions there
