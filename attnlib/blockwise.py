@@ -28,6 +28,7 @@ from threadpoolctl import ThreadpoolController
 
 from attnlib import checks
 from attnlib.masks import window_mask
+from attnlib.steps import _widen
 
 QUERY_BLOCK = 1024  # queries a block
 KEY_BLOCK = 1024  # keys a block; both are halved under is_causal or window, to waste less at edges
@@ -51,18 +52,18 @@ def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, 
 def _forward(query, key, value, attn_mask, band, scale):
     """Fill out (..., H, N, d_v) and lse (..., H, N), one head and one block of queries a job."""
     xp = array_namespace(query)
-    wide = {"dtype": _wide_dtype(query), "device": device_of(query)}
+    wide = {"dtype": _widen(query[..., :0, :]).dtype, "device": device_of(query)}
     out = xp.zeros((*query.shape[:-1], value.shape[-1]), **wide)
     lse = xp.full(query.shape[:-1], -math.inf, **wide)
 
     def one_block(job):
         head, kv_head, rows, blocks = job
-        q = _wide(query[head][rows])  # (n, d_k)
+        q = _widen(query[head][rows])  # (n, d_k)
         m = xp.full((q.shape[0], 1), -math.inf, **wide)
         l = xp.zeros((q.shape[0], 1), **wide)  # noqa: E741
         a = xp.zeros((q.shape[0], value.shape[-1]), **wide)
         for columns in blocks:
-            k, v = _wide(key[kv_head][columns]), _wide(value[kv_head][columns])
+            k, v = _widen(key[kv_head][columns]), _widen(value[kv_head][columns])
             mask = _part(attn_mask, head, rows, columns)
             s = _masked_scores(q, k, scale, mask, band, rows, columns)  # (n, m)
             m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (n, 1)
@@ -95,12 +96,12 @@ def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, 
     grad_value = torch.zeros(value.shape, **wide)
     grad_mask = torch.zeros(attn_mask.shape, **wide) if mask_too else None
     for head, kv_head, rows, blocks in _jobs(query, key, band):
-        q = _wide(query[head][rows])  # (n, d_k)
+        q = _widen(query[head][rows])  # (n, d_k)
         dO = grad_out[head][rows]  # (n, d_v)
         row_lse = _finite(lse[head][rows])[:, None]  # (n, 1)
         D = (dO * out[head][rows]).sum(-1, keepdim=True) - grad_lse[head][rows][:, None]  # (n, 1)
         for columns in blocks:
-            k, v = _wide(key[kv_head][columns]), _wide(value[kv_head][columns])
+            k, v = _widen(key[kv_head][columns]), _widen(value[kv_head][columns])
             mask = _part(attn_mask, head, rows, columns)
             s = _masked_scores(q, k, scale, mask, band, rows, columns)  # (n, m)
             P = _exp_in_place(s.sub_(row_lse))  # (n, m)
@@ -188,7 +189,7 @@ def _masked_scores(q, k, scale, mask, band, rows, columns):
     if mask is not None:
         open_pairs = mask
         if checks.dtype_name(mask) != "bool":
-            s += _wide(mask)
+            s += _widen(mask)
             open_pairs = mask != -math.inf
         allowed = open_pairs if allowed is None else allowed & open_pairs
     return s if allowed is None else xp.where(allowed, s, -math.inf)
@@ -245,13 +246,3 @@ def _exp_in_place(s):
     """Return exp(s) = 2^(s · log2 e) in the memory of s: exp2 takes half of exp's time or less."""
     s *= math.log2(math.e)
     return array_namespace(s).exp2(s, out=s)
-
-
-def _wide_dtype(array):
-    xp = array_namespace(array)
-    return xp.float32 if checks.dtype_name(array) in ("float16", "bfloat16") else array.dtype
-
-
-def _wide(array):
-    """Lift float16 and bfloat16 to float32, in which sums are kept."""
-    return array_namespace(array).astype(array, _wide_dtype(array), copy=False)
