@@ -10,6 +10,7 @@ from attnlib.dispatch import implementations
 from attnlib.heads import merge_heads, multi_head_attention, split_heads
 from attnlib.masks import causal_mask, padding_mask, window_mask
 from attnlib.merge import merge
+from attnlib.positions import rotary, sinusoidal_positions
 from attnlib.steps import attention, log_sum_exp, project, scores, softmax, weighted_sum
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "plots",
     "processor",
     "project",
+    "rotary",
     "scores",
     "show",
+    "sinusoidal_positions",
     "small_model",
     "softmax",
     "split_heads",
