@@ -28,60 +28,84 @@ from threadpoolctl import ThreadpoolController
 
 from attnlib import checks
 from attnlib.masks import window_mask
-from attnlib.steps import _widen
+from attnlib.steps import _narrow, _widen
 
 QUERY_BLOCK = 1024  # queries a block
-KEY_BLOCK = 1024  # keys a block; both are halved under is_causal or window, to waste less at edges
+KEY_BLOCK = 1024  # keys a block
+BAND_KEY_BLOCK = 256  # keys a block under is_causal or window, to waste less at their edges
 
 
 def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
     """Return the output and the log-sum-exp: the signature and the shapes are in dispatch.py.
 
-    Both come in float32 for float16 and bfloat16. Blocks that is_causal or window hides altogether
-    are never looked at, so that NaN among their keys and values does not spread, as it does from
-    other hidden keys (0 · NaN is NaN). There are no second derivatives and no torch.func.vmap: the
-    formula has both.
+    lse comes in float32 for float16 and bfloat16, and so does out where a gradient may be asked
+    for: the backward pass needs it before it is rounded. Blocks that is_causal or
+    window hides altogether are never looked at, so that NaN among their keys and values does not
+    spread, as it does from other hidden keys (0 · NaN is NaN). There are no second derivatives and
+    no torch.func.vmap: the formula has both.
     """
     left, right = (-1, -1) if window is None else window
     band = (left, 0 if is_causal else right, causal_offset)
     if is_numpy_array(query):
-        return _forward(query, key, value, attn_mask, band, scale)
-    return _Blockwise.apply(query, key, value, attn_mask, band, scale)
+        return _forward(query, key, value, attn_mask, band, scale, exact=False)
+    tensors = [x for x in (query, key, value, attn_mask) if x is not None]
+    exact = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    return _Blockwise.apply(query, key, value, attn_mask, band, scale, exact)
 
 
-def _forward(query, key, value, attn_mask, band, scale):
-    """Fill out (..., H, N, d_v) and lse (..., H, N), one head and one block of queries a job."""
+def _forward(query, key, value, attn_mask, band, scale, exact):
+    """Return out (..., H, N, d_v) and lse (..., H, N), one head and one block of queries a job.
+
+    exact: low precision is not rounded anywhere, not even in out.
+    """
     xp = array_namespace(query)
     wide = {"dtype": _widen(query[..., :0, :]).dtype, "device": device_of(query)}
     out = xp.zeros((*query.shape[:-1], value.shape[-1]), **wide)
+    if not exact:
+        out = _narrow(out, like=query)
     lse = xp.full(query.shape[:-1], -math.inf, **wide)
 
     def one_block(job):
         head, kv_head, rows, blocks = job
         q = _widen(query[head][rows])  # (n, d_k)
         m = xp.full((q.shape[0], 1), -math.inf, **wide)
-        l = xp.zeros((q.shape[0], 1), **wide)  # noqa: E741
+        l = xp.zeros((q.shape[0], 1), **wide)
         a = xp.zeros((q.shape[0], value.shape[-1]), **wide)
-        for columns in blocks:
-            k, v = _widen(key[kv_head][columns]), _widen(value[kv_head][columns])
-            mask = _part(attn_mask, head, rows, columns)
-            s = _masked_scores(q, k, scale, mask, band, rows, columns)  # (n, m)
-            m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (n, 1)
-            shift = _finite(m_new)
-            s -= shift
-            p = _exp_in_place(s)  # (n, m)
-            rescale = xp.exp(m - shift)  # (n, 1)
-            l = rescale * l + xp.sum(p, axis=-1, keepdims=True)  # noqa: E741
-            a *= rescale
-            a += p @ v  # (n, m) @ (m, d_v)
-            m = m_new
+        for part, columns in blocks:
+            k, v = _widen(key[kv_head][columns]), value[kv_head][columns]
+            at = slice(rows.start + part.start, rows.start + part.stop)
+            mask = _part(attn_mask, head, at, columns)
+            s = _masked_scores(q[part], k, scale, mask, band, at, columns)  # (n, m)
+            _add_block(s, v, m[part], l[part], a[part], exact)
+            del s  # before the next block's are made
         is_empty = l == 0
-        l = xp.where(is_empty, xp.ones_like(l), l)  # noqa: E741
-        out[head][rows] = xp.where(is_empty, xp.zeros_like(a), a / l)
+        l = xp.where(is_empty, xp.ones_like(l), l)
+        out[head][rows] = _narrow(xp.where(is_empty, xp.zeros_like(a), a / l), like=out)
         lse[head][rows] = (m + xp.log(l))[:, 0]
 
     _run(one_block, _jobs(query, key, band), _threads(query))
     return out, lse
+
+
+def _add_block(s, v, m, l, a, exact):
+    """Add the keys of one block to m (n, 1), l (n, 1) and a (n, d_v), in place.
+
+    s: (n, m) is overwritten. v: (m, d_v).
+    """
+    xp = array_namespace(s)
+    m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (n, 1)
+    shift = _finite(m_new)
+    s -= shift
+    p = _exp_in_place(s)  # (n, m)
+    rescale = xp.exp(m - shift)  # (n, 1)
+    l *= rescale
+    l += xp.sum(p, axis=-1, keepdims=True)
+    a *= rescale
+    if not exact and _is_bfloat16_fast(v):
+        a += p.to(v.dtype) @ v  # rounds the weights to bfloat16, as torch's own kernel does
+    else:
+        a += p @ _widen(v)  # (n, m) @ (m, d_v)
+    m[...] = m_new
 
 
 def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, scale, mask_too):
@@ -90,28 +114,27 @@ def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, 
     With the weights P of a block, dV = Pᵀ dO, dP = dO Vᵀ, and by the softmax's derivative
     dS = P · (dP - Σ dO · O + d lse); then dQ = dS K · scale and dK = dSᵀ Q · scale.
     """
-    wide = {"dtype": out.dtype, "device": out.device}
+    wide = {"dtype": lse.dtype, "device": lse.device}
+    D = (grad_out * out).sum(-1) - grad_lse  # (..., H, N)
     grad_query = torch.zeros(query.shape, **wide)
     grad_key = torch.zeros(key.shape, **wide)
     grad_value = torch.zeros(value.shape, **wide)
     grad_mask = torch.zeros(attn_mask.shape, **wide) if mask_too else None
     for head, kv_head, rows, blocks in _jobs(query, key, band):
-        q = _widen(query[head][rows])  # (n, d_k)
-        dO = grad_out[head][rows]  # (n, d_v)
-        row_lse = _finite(lse[head][rows])[:, None]  # (n, 1)
-        D = (dO * out[head][rows]).sum(-1, keepdim=True) - grad_lse[head][rows][:, None]  # (n, 1)
-        for columns in blocks:
+        for part, columns in blocks:
+            at = slice(rows.start + part.start, rows.start + part.stop)
+            q, dO = _widen(query[head][at]), grad_out[head][at]  # (n, d_k), (n, d_v)
             k, v = _widen(key[kv_head][columns]), _widen(value[kv_head][columns])
-            mask = _part(attn_mask, head, rows, columns)
-            s = _masked_scores(q, k, scale, mask, band, rows, columns)  # (n, m)
-            P = _exp_in_place(s.sub_(row_lse))  # (n, m)
+            mask = _part(attn_mask, head, at, columns)
+            s = _masked_scores(q, k, scale, mask, band, at, columns)  # (n, m)
+            P = _exp_in_place(s.sub_(_finite(lse[head][at])[:, None]))  # (n, m)
             grad_value[kv_head][columns] += P.mT @ dO  # (m, d_v)
-            dS = (dO @ v.mT).sub_(D).mul_(P)  # (n, m)
-            grad_query[head][rows] += dS @ k * scale  # (n, d_k)
+            dS = (dO @ v.mT).sub_(D[head][at][:, None]).mul_(P)  # (n, m)
+            grad_query[head][at] += dS @ k * scale  # (n, d_k)
             grad_key[kv_head][columns] += dS.mT @ q * scale  # (m, d_k)
             if mask_too:
-                part = _part(grad_mask, head, rows, columns)
-                part += dS.sum_to_size(part.shape)
+                shared = _part(grad_mask, head, at, columns)
+                shared += dS.sum_to_size(shared.shape)
     narrow = (grad.to(query.dtype) for grad in (grad_query, grad_key, grad_value))
     return *narrow, grad_mask.to(attn_mask.dtype) if mask_too else None
 
@@ -120,18 +143,18 @@ class _Blockwise(torch.autograd.Function):
     """Attention that keeps the log-sum-exp for its backward pass, and no weights."""
 
     @staticmethod
-    def forward(query, key, value, attn_mask, band, scale):
-        return _forward(query, key, value, attn_mask, band, scale)
+    def forward(*arguments):
+        return _forward(*arguments)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        *tensors, ctx.band, ctx.scale = inputs
+        *tensors, ctx.band, ctx.scale, _ = inputs
         ctx.save_for_backward(*tensors, *output)
 
     @staticmethod
     def backward(ctx, grad_out, grad_lse):
         more = (grad_out, grad_lse, ctx.band, ctx.scale, ctx.needs_input_grad[3])
-        return *_Gradients.apply(*ctx.saved_tensors, *more), None, None
+        return *_Gradients.apply(*ctx.saved_tensors, *more), None, None, None
 
 
 class _Gradients(torch.autograd.Function):
@@ -155,22 +178,27 @@ class _Gradients(torch.autograd.Function):
 def _jobs(query, key, band):
     """Yield each head, its key head, a block of its queries, and the blocks of keys they may see.
 
-    Heads are tuples of indices, blocks are slices.
+    With each block of keys comes the part of the queries that may see any of them: under a band
+    the first or the last queries of the block may not. Heads are tuples of indices, the rest are
+    slices.
     """
     left, right, offset = band
     num_queries, num_keys = query.shape[-2], key.shape[-2]
-    query_block, key_block = QUERY_BLOCK, KEY_BLOCK
-    if left >= 0 or right >= 0:
-        query_block, key_block = QUERY_BLOCK // 2, KEY_BLOCK // 2
+    key_block = KEY_BLOCK if left < 0 and right < 0 else BAND_KEY_BLOCK
     for head in product(*map(range, query.shape[:-2])):
         kv_head = head
         if head:  # consecutive query heads share one key head
             kv_head = (*head[:-1], head[-1] * key.shape[-3] // query.shape[-3])
-        for i in range(0, num_queries, query_block):
-            end = min(i + query_block, num_queries)
+        for i in range(0, num_queries, QUERY_BLOCK):
+            end = min(i + QUERY_BLOCK, num_queries)
             first = 0 if left < 0 else max(0, i + offset - left)
             last = num_keys if right < 0 else min(num_keys, end + offset + right)
-            blocks = [slice(j, min(j + key_block, last)) for j in range(first, last, key_block)]
+            blocks = []
+            for j in range(first, last, key_block):
+                columns = slice(j, min(j + key_block, last))
+                low = i if right < 0 else max(i, j - offset - right)
+                high = end if left < 0 else min(end, columns.stop - offset + left)
+                blocks.append((slice(low - i, high - i), columns))
             yield head, kv_head, slice(i, end), blocks
 
 
@@ -234,6 +262,13 @@ def _threads(array):
 def _blas():
     """Return the handle on the threads of NumPy's matrix products."""
     return ThreadpoolController().select(user_api="blas")
+
+
+def _is_bfloat16_fast(v):
+    """Say whether v is bfloat16 on a device that multiplies it faster than float32."""
+    if checks.dtype_name(v) != "bfloat16":
+        return False
+    return v.is_cuda or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
 def _finite(m):

@@ -2,8 +2,10 @@
 
 All rows of a case run in one process and take turns, so that whatever else the machine does meets
 them alike; each number is the median of 7 rounds or more, after one round that is not counted.
-Extra memory is the peak that torch's allocator (NumPy: tracemalloc) holds beyond the inputs, the
-result included, counted in a run of its own. Writes benchmarks/attention.md and attention.json.
+N = 65,536 is the exception: blockwise alone runs there, once, for its memory. Extra memory is the
+peak that torch's allocator (NumPy: tracemalloc) holds beyond the inputs, the result included,
+counted in a run of its own. flex_attention is there where a C++ compiler is. Writes
+benchmarks/attention.md and attention.json.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import gc
 import itertools
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -20,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from tqdm import tqdm
 
@@ -28,6 +32,8 @@ from attnlib import attention, processor, window_mask
 HEADS, WIDTH = 8, 64
 LENGTHS, QUICK = (1024, 4096, 16384), (256, 512)
 LONGEST_FORMULA = 4096  # longer ones are not run: their bytes are computed
+LONGEST = 65536  # blockwise alone, once
+WINDOW = (256, 256)
 FOLDER = Path(__file__).parent
 sdpa = scaled_dot_product_attention
 blockwise = functools.partial(attention, implementation="blockwise")
@@ -76,17 +82,28 @@ def forward_cases(lengths):
             },
         )
     x = inputs(lengths[-1])
-    mask = window_mask(lengths[-1], lengths[-1], window=(256, 256), like=x[0])
-    yield (
-        f"window ±256, float32, N = {lengths[-1]:,}",
-        {
-            "torch SDPA": functools.partial(sdpa, *x, attn_mask=mask),
-            "blockwise, torch": functools.partial(blockwise, *x, window=(256, 256)),
-            "blockwise, NumPy": functools.partial(
-                blockwise, *[tensor.numpy() for tensor in x], window=(256, 256)
-            ),
-        },
-    )
+    arrays = [tensor.numpy() for tensor in x]
+    mask = window_mask(lengths[-1], lengths[-1], window=WINDOW, like=x[0])
+    runs = {
+        "torch SDPA": functools.partial(sdpa, *x, attn_mask=mask),
+        "blockwise, torch": functools.partial(blockwise, *x, window=WINDOW),
+        "blockwise, NumPy": functools.partial(blockwise, *arrays, window=WINDOW),
+    }
+    if shutil.which(os.environ.get("CXX", "g++")):
+        runs["flex_attention, compiled"] = compiled_flex_attention(*x)
+    yield f"window ±256, float32, N = {lengths[-1]:,}", runs
+
+
+def compiled_flex_attention(query, key, value):
+    """Return torch's flex_attention under the window, compiled; it needs a C++ compiler."""
+    left, right = WINDOW
+
+    def in_window(batch, head, i, j):
+        return (i - j <= left) & (j - i <= right)
+
+    length = query.shape[-2]
+    blocks = create_block_mask(in_window, 1, 1, length, length, device="cpu", _compile=True)
+    return functools.partial(torch.compile(flex_attention), query, key, value, block_mask=blocks)
 
 
 def backward_cases(lengths):
@@ -154,6 +171,19 @@ def measure(cases, rounds):
     return rows
 
 
+def measure_longest(length):
+    """Return the row of blockwise at a length that takes a minute: one run, timed and counted."""
+    x = inputs(length)
+    start = time.perf_counter()
+    megabytes = extra_bytes("blockwise, torch", functools.partial(blockwise, *x)) / 1e6
+    return {
+        "case": f"forward, float32, N = {length:,}, once",
+        "run": "blockwise, torch",
+        "seconds": time.perf_counter() - start,
+        "extra_megabytes": megabytes,
+    }
+
+
 def table(hardware, rows):
     """Return the page that is written: what was measured where, and one line a run."""
     lines = [
@@ -169,12 +199,13 @@ def table(hardware, rows):
         "| --- | --- | ---: | ---: | ---: |",
     ]
     for row in rows:
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
         lines.append(
-            f"| {row['case']} | {row['run']} | {row['seconds']:.4f} | {row['ratio']:.2f} "
+            f"| {row['case']} | {row['run']} | {row['seconds']:.4f} | {ratio} "
             f"| {row['extra_megabytes']:.1f} |"
         )
     lines.append("")
-    for length in (16384, 65536):
+    for length in (16384, LONGEST):
         gigabytes = 2 * HEADS * length**2 * 4 / 1e9
         lines.append(
             f"The formula would hold {gigabytes:,.0f} GB at N = {length:,} "
@@ -203,6 +234,7 @@ def main():
     load = os.getloadavg()[0]
     rows = measure(forward_cases(lengths), options.rounds)
     rows += measure(backward_cases(lengths[:2]), options.rounds)
+    rows.append(measure_longest(QUICK[-1] if options.quick else LONGEST))
     hardware = {
         "processor": processor(),
         "threads": torch.get_num_threads(),

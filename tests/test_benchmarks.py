@@ -1,15 +1,20 @@
-"""The benchmark runs, and its table and its JSON file say the same."""
+"""The benchmarks run, and their tables and JSON files say the same."""
 
 import json
+import os
+import shutil
 import sys
 
+import pytest
 import torch
 
 from benchmarks import attention as benchmark
+from benchmarks import gpu
 
 
 def test_a_short_benchmark_writes_a_table_and_a_json_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "QUICK", (16, 24))
+    monkeypatch.setattr(shutil, "which", lambda name: None)  # flex_attention compiles for a while
     monkeypatch.setattr(
         sys, "argv", ["attention", "--quick", "--rounds", "1", "--folder", str(tmp_path)]
     )
@@ -19,9 +24,39 @@ def test_a_short_benchmark_writes_a_table_and_a_json_file(tmp_path, monkeypatch,
     assert capsys.readouterr().out == page + "\n"
     assert f"torch {record['hardware']['torch']}" in page and torch.__version__ in page
     assert {path.name for path in tmp_path.iterdir()} == {"attention.md", "attention.json"}
-    for row in record["rows"]:
+    *rows, longest = record["rows"]
+    assert longest["run"] == "blockwise, torch" and f"| {longest['case']} |" in page
+    for row in rows:
         assert row["seconds"] > 0 and len(row["all_seconds"]) == 1 and row["extra_megabytes"] > 0
         assert (
             f"| {row['case']} | {row['run']} | {row['seconds']:.4f} | {row['ratio']:.2f} " in page
         )
         assert row["run"] != "torch SDPA" or row["ratio"] == 1
+
+
+def test_the_gpu_benchmark_writes_its_table_in_the_interpreter(tmp_path, monkeypatch, capsys):
+    if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("neither a CUDA device nor Triton's interpreter")
+    monkeypatch.setattr(sys, "argv", ["gpu", "--quick", "--folder", str(tmp_path)])
+    gpu.main()
+    page = (tmp_path / "gpu.md").read_text()
+    record = json.loads((tmp_path / "gpu.json").read_text())
+    assert capsys.readouterr().out == page + "\n"
+    passes = {(row["case"].split(",")[0], row["run"]) for row in record["rows"]}
+    assert ("forward", "triton") in passes and ("forward and backward", "triton") in passes
+    for row in record["rows"]:
+        assert row["teraflops"] > 0
+        assert f"| {row['case']} | {row['run']} | {row['milliseconds']:.3f} " in page
+
+
+def test_the_gpu_benchmark_counts_the_operations_of_two_and_of_seven_products():
+    # forward: Q Kᵀ and P V; backward: Q Kᵀ again, dP, dV, dQ and dK; a product is 2·N·N·d
+    assert gpu.operations(heads=3, length=5, width=7, backward=False) == 3 * 2 * 2 * 5 * 5 * 7
+    assert gpu.operations(heads=3, length=5, width=7, backward=True) == 3 * 7 * 2 * 5 * 5 * 7
+
+
+def test_the_gpu_benchmark_says_what_it_lacks(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu"])
+    with pytest.raises(SystemExit, match="no CUDA device here"):
+        gpu.main()

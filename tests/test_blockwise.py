@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from kinds import DOUBLE_KINDS, draw, float64, make
+from kinds import DOUBLE_KINDS, assert_as_exact_as_torch, draw, float64, make
 
 from attnlib import attention, blockwise
 
@@ -21,9 +21,10 @@ formula = functools.partial(attention, implementation="formula")
 
 @pytest.fixture
 def blocks_of_four(monkeypatch):
-    """4 × 4 under is_causal or window, 8 × 8 otherwise."""
+    """8 queries, and 8 keys or, under is_causal or window, 4."""
     monkeypatch.setattr(blockwise, "QUERY_BLOCK", 8)
     monkeypatch.setattr(blockwise, "KEY_BLOCK", 8)
+    monkeypatch.setattr(blockwise, "BAND_KEY_BLOCK", 4)
 
 
 def same(ours, theirs):
@@ -108,6 +109,26 @@ def test_threads_are_as_many_as_blas_has():
         most = max(x["num_threads"] for x in threadpool_info() if x["user_api"] == "blas")
         assert blockwise._threads(np.empty(0)) == most
     assert blockwise._threads(torch.empty(0)) == 1
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.2, 2.0])
+@pytest.mark.parametrize("gradient", [False, True])
+def test_bfloat16_stays_as_exact_as_torch_in_long_rows(scale, gradient):
+    arrays = draw((2, 70, 32), (2, 3000, 32), (2, 3000, 32))
+    inputs = [torch.tensor(x).bfloat16() for x in arrays]
+    exact = formula(*[x.double() for x in inputs], scale=scale)
+    torchs = torch.nn.functional.scaled_dot_product_attention(*inputs, scale=scale)
+    ours = fused(*[x.requires_grad_(gradient) for x in inputs], scale=scale).detach()
+    assert_as_exact_as_torch(ours, torchs, exact)
+
+
+def test_bfloat16_weights_are_rounded_only_where_no_gradient_is_asked(monkeypatch):
+    monkeypatch.setattr(blockwise, "_is_bfloat16_fast", lambda v: v.dtype == torch.bfloat16)
+    inputs = [torch.tensor(x).bfloat16() for x in draw((50, 8), (300, 8), (300, 8))]
+    exact = fused(*[x.double() for x in inputs])
+    rounded, kept = fused(*inputs), fused(*[x.requires_grad_() for x in inputs])
+    assert not torch.equal(rounded, kept.detach())
+    torch.testing.assert_close(kept, exact.bfloat16(), rtol=2**-8, atol=0)
 
 
 # --- memory
