@@ -39,8 +39,9 @@ test-gpu: ## Runs the tests that need a GPU and the notebooks on it: make test-g
 bench: .venv/ready ## Times attention beside torch's and writes benchmarks/attention.md
 	$(BIN)/python -m benchmarks.attention
 
-notebooks: .venv/ready ## Runs every chapter again and stores its outputs
+notebooks: .venv/ready ## Runs every chapter again and stores its outputs; rewrites the page of claims
 	$(BIN)/python tools/execute.py chapters/*.ipynb
+	$(BIN)/python tools/claims.py
 
 lab: .venv/ready ## Opens the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=chapters

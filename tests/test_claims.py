@@ -7,14 +7,17 @@ noticed by one such cell.
 """
 
 import importlib
+import re
 import sys
 
 import pytest
-from notebooks import CHAPTERS, claims_of, code_cells, tags
+from notebooks import CHAPTERS, claims_of, code_cells, printed, read, tags
 
 import attnlib
+from tools import claims
 
-CLAIMS = range(1, 20)
+LEDGER = claims.claims()
+CLAIMS = range(1, len(LEDGER) + 1)
 WITH_CLAIMS = [c for c in CHAPTERS if any(claims_of(cell) for cell in code_cells(c))]
 
 
@@ -23,6 +26,37 @@ def test_each_claim_has_a_cell():
         claim for chapter in CHAPTERS for cell in code_cells(chapter) for claim in claims_of(cell)
     }
     assert shown == set(CLAIMS), f"claims without a cell: {set(CLAIMS) - shown}"
+
+
+def evidence():
+    """Return what the cells of each (claim, chapter, section) print, by these three."""
+    shown = {}
+    for chapter in CHAPTERS:
+        section = None
+        for cell in read(chapter)["cells"]:
+            if cell["cell_type"] == "markdown":
+                section = (re.findall(r"^#+ (.*)$", cell["source"], re.M) or [section])[-1]
+                continue
+            for claim in claims_of(cell):
+                key = claim, chapter, section
+                shown[key] = shown.get(key, "") + printed(cell)
+    return shown
+
+
+def test_the_ledger_names_every_cell_and_quotes_what_it_prints():
+    shown, wanted = evidence(), {}
+    for number, entry in enumerate(LEDGER, start=1):
+        for place in entry["shown"]:
+            wanted[number, place["chapter"], place["section"]] = place["says"]
+    assert set(wanted) == set(shown), "places in claims.yml and places of tagged cells differ"
+    for place, says in wanted.items():
+        for figure in re.findall(r"{(.*?)}", says):
+            whole = rf"(?<![\w.,-]){re.escape(figure)}(?![\w.]|,\d)"
+            assert re.search(whole, shown[place]), f"{place}: the cell does not print {figure}"
+
+
+def test_the_page_of_claims_is_made_from_the_ledger():
+    assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run `make notebooks`"
 
 
 @pytest.mark.parametrize("chapter", WITH_CLAIMS)
