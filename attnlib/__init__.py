@@ -4,7 +4,7 @@ The formula is in steps, masks in masks, heads in heads, what is refused in chec
 and recall import torch: import them by name.
 """
 
-from attnlib import plots, show, small_model
+from attnlib import exercises, plots, show, small_model
 from attnlib.device import processor, torch_device
 from attnlib.dispatch import implementations
 from attnlib.heads import merge_heads, multi_head_attention, split_heads
@@ -16,6 +16,7 @@ from attnlib.steps import attention, log_sum_exp, project, scores, softmax, weig
 __all__ = [
     "attention",
     "causal_mask",
+    "exercises",
     "implementations",
     "log_sum_exp",
     "merge",

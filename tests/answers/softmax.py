@@ -1,0 +1,26 @@
+"""Answers to the exercises of softmax: a right one, and wrong ones with a part of their hint."""
+
+import numpy as np
+
+
+def stable(s):
+    e = np.exp(s - s.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+ANSWERS = {
+    "with_temperature": {
+        "right": lambda s, T: stable(s / T),
+        "wrong": [
+            (lambda s, T: stable(s * T), "multiply by T"),
+            (lambda s, T: stable(s) / T, "divide the scores"),
+            (lambda s, T: stable(s.T / T).T, "columns sum to 1"),
+            (lambda s, T: np.exp(s / T) / np.exp(s / T).sum(), "All rows together"),
+            (
+                lambda s, T: np.exp(s / T) / np.exp(s / T).sum(axis=-1, keepdims=True),
+                "exp overflows",
+            ),
+            (lambda s, T: None, "returns None"),
+        ],
+    },
+}
