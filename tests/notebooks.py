@@ -5,6 +5,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
+SOLUTIONS = sorted(
+    f"solutions/{path.stem}" for path in (ROOT / "chapters/solutions").glob("*.ipynb")
+)
 
 
 def read(chapter):

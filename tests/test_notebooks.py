@@ -4,18 +4,19 @@ import ast
 import re
 
 import pytest
-from notebooks import CHAPTERS, ROOT, code_cells, pictures, printed, read, tags
+from notebooks import CHAPTERS, ROOT, SOLUTIONS, code_cells, pictures, printed, read, tags
 
 import attnlib
+from attnlib import exercises
 
 AFTER_THE_ROOT = [c for c in CHAPTERS if c != "self_attention"]
 NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*\.\d+(?:e-?\d+)?")
 
 
 def each_code_cell(check):
-    """Run check(cell) on every code cell of every chapter, one test a chapter."""
+    """Run check(cell) on every code cell of every chapter and its solutions, one test each."""
 
-    @pytest.mark.parametrize("chapter", CHAPTERS)
+    @pytest.mark.parametrize("chapter", CHAPTERS + SOLUTIONS)
     def test(chapter):
         for i, cell in enumerate(code_cells(chapter), start=1):
             complaint = check(cell)
@@ -24,7 +25,7 @@ def each_code_cell(check):
     return test
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", CHAPTERS + SOLUTIONS)
 def test_executed_from_top_to_bottom(chapter):
     counts = [cell["execution_count"] for cell in code_cells(chapter)]
     assert counts == list(range(1, len(counts) + 1)), "run `make notebooks`"
@@ -139,6 +140,37 @@ def test_reads_as_one_book(chapter):
 @pytest.mark.parametrize("chapter", [c for c in AFTER_THE_ROOT if c != "words"])
 def test_refers_to_the_control_ladder(chapter):
     assert any("ladder" in cell["source"] for cell in read(chapter)["cells"])
+
+
+def exercises_of(chapter):
+    """Return the exercises of a chapter: number, kind, and the page that its link leads to."""
+    text = "\n".join(c["source"] for c in read(chapter)["cells"] if c["cell_type"] == "markdown")
+    form = r"^\*\*Exercise (\d) \((.+?)\)\.\*\* .*\[Solution\]\((.+?)\)$"
+    found = re.findall(form, text.partition("\n## Exercises")[2], re.M)
+    assert len(found) == text.count("**Exercise "), "an exercise has another form, or no solution"
+    return found
+
+
+@pytest.mark.parametrize("chapter", [s.removeprefix("solutions/") for s in SOLUTIONS])
+def test_each_exercise_has_a_solution_and_they_link_both_ways(chapter):
+    found = exercises_of(chapter)
+    assert 3 <= len(found) <= 5 and {"predict", "write", "break"} <= {kind for _, kind, _ in found}
+    solved = "\n".join(
+        c["source"] for c in read(f"solutions/{chapter}")["cells"] if c["cell_type"] == "markdown"
+    )
+    assert re.findall(r"^## Exercise (\d)$", solved, re.M) == [number for number, _, _ in found]
+    assert f"(../{chapter}.ipynb#exercises)" in solved
+    for number, _, link in found:
+        assert link == f"solutions/{chapter}.ipynb#exercise-{number}"
+
+
+@pytest.mark.parametrize("chapter", [s.removeprefix("solutions/") for s in SOLUTIONS])
+def test_each_check_is_asked_in_the_chapter_and_right_in_the_solution(chapter):
+    wanted = {name for name in exercises.names() if name.split(".")[0] == chapter}
+    asked = "".join(map(printed, code_cells(chapter)))
+    solved = "".join(map(printed, code_cells(f"solutions/{chapter}")))
+    assert set(re.findall(r"^([\w.]+): not yet", asked, re.M)) == wanted
+    assert set(re.findall(r"^([\w.]+): right$", solved, re.M)) == wanted
 
 
 def test_no_stray_files_beside_the_chapters():
