@@ -172,20 +172,20 @@ def source(page):
 
 def test_contents_hold_every_chapter_in_the_order_of_the_notes():
     assert [Path(page).name for page in PAGES[: len(NOTES)]] == NOTES
-    assert {Path(page).name for page in PAGES if (ROOT / f"{page}.ipynb").exists()} == {
-        path.stem for path in (ROOT / "chapters").glob("*.ipynb")
+    assert {page for page in PAGES if (ROOT / f"{page}.ipynb").exists()} == {
+        str(path.relative_to(ROOT).with_suffix("")) for path in (ROOT / "chapters").rglob("*.ipynb")
     }, "_toc.yml and chapters/ differ"
     assert len(PAGES) == len(set(PAGES))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).name)
+@pytest.mark.parametrize("page", PAGES)
 def test_page(site, page):
     path = site / f"{page}.html"
     assert path.is_file(), "the page was not built"
     assert not faults(site, path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: Path(page).name)
+@pytest.mark.parametrize("page", PAGES)
 def test_formulas_and_citations(site, page):
     text, html = source(page), parsed(site / f"{page}.html")
     if re.search(r"\$[^$]+\$", text):
