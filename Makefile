@@ -5,7 +5,7 @@ BIN := .venv/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-gpu bench notebooks lab serve pdf lint clean
+.PHONY: help setup book test minilm test-gpu bench notebooks lab serve pdf lint clean
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -28,11 +28,15 @@ _build/ready: .venv/ready $(SOURCES)
 	$(BIN)/jupyter-book build -q -W -n --keep-going --all .
 	@touch $@
 
-test: .venv/ready ## Runs every test: package, notebooks, pictures, claims, website
+test: .venv/ready minilm ## Runs every test: package, notebooks, pictures, claims, website
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+minilm: .venv/ready ## Fetches the pretrained model of one chapter, 90 MB, unless it is there
+	-$(BIN)/python -m attnlib.pretrained
 
 test-gpu: ## Runs the tests that need a GPU and the notebooks on it: make test-gpu PYTHON=python3
 	@$(PYTHON) -c 'import sys, torch; torch.cuda.is_available() or sys.exit("test-gpu: torch finds no CUDA device here")'
+	-PYTHONPATH="$(CURDIR)" $(PYTHON) -m attnlib.pretrained
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest -ra tests -k "cuda or gpu"
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest chapters
 

@@ -182,6 +182,33 @@ def _draw_cells(ax, array, top, colours, signed, grey_rows, digits):
             )
 
 
+def all_heads(weights, *, top: float = 1, ring: Sequence[tuple[int, int]] = ()) -> Picture:
+    """Draw the weights of every head as small squares without numbers, one row a layer.
+
+    weights: (L, H, N, N). top: weights from here on are darkest. ring: (layer, head) from 0, to
+    outline. Layers and heads are named from 1.
+    """
+    weights = to_numpy(weights)
+    num_layers, num_heads = weights.shape[:2]
+    with rc_context(STYLE):
+        picture = Picture(figsize=(0.62 * num_heads, 0.66 * num_layers + 0.3))
+        axes = picture.subplots(num_layers, num_heads, squeeze=False)
+        picture.subplots_adjust(wspace=0.08, hspace=0.08)
+        for (layer, head), ax in np.ndenumerate(axes):
+            ax.imshow(weights[layer, head], cmap=SHADES, vmin=0, vmax=top)
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ringed = (layer, head) in ring
+            ax.spines[:].set(visible=True, color=INK if ringed else FAINT, linewidth=1 + ringed)
+            if layer == 0:
+                ax.set_title(
+                    f"head {head + 1}" if head == 0 else head + 1, fontsize=9, loc="center"
+                )
+            if head == 0:
+                ax.set_ylabel(f"layer {layer + 1}" if layer == 0 else layer + 1, fontsize=9)
+    return picture
+
+
 def arcs(weights, words: Sequence[str], query: int, *, title: str = "") -> Picture:
     """Draw one word's weights as arcs from it to every word, thicker and darker where larger.
 

@@ -59,7 +59,13 @@ def test_the_page_of_claims_is_made_from_the_ledger():
     assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run `make notebooks`"
 
 
-@pytest.mark.parametrize("chapter", WITH_CLAIMS)
+@pytest.mark.parametrize(
+    "chapter",
+    [
+        pytest.param(c, marks=[pytest.mark.minilm] if c == "trained_model" else [])
+        for c in WITH_CLAIMS
+    ],
+)
 def test_claim_cells_fail_when_the_claim_is_false(chapter, monkeypatch):
     mutations = importlib.import_module(f"mutations.{chapter}").MUTATIONS
     cells = code_cells(chapter)
