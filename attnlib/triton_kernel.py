@@ -18,7 +18,6 @@ CPU tensors instead, slowly.
 import math
 
 import torch
-from torch.autograd.function import once_differentiable
 
 try:
     import triton
@@ -88,6 +87,23 @@ def _scores(q, k, rows, keys, mask, stride_n, stride_m, N, M, low, high, scale,
 
 
 @triton.jit
+def _place(LENGTH, BLOCK: tl.constexpr):
+    """Return this program's head, and the first row of its block."""
+    program, blocks = tl.program_id(0), tl.cdiv(LENGTH, BLOCK)  # so many blocks a head
+    return (program // blocks).to(tl.int64), program % blocks * BLOCK  # offsets pass 2**31
+
+
+@triton.jit
+def _bounds(start, low, high, LENGTH, BLOCK: tl.constexpr, STEP: tl.constexpr):
+    """Return where a walk begins and ends that passes over what no row of the block may see.
+
+    The block's rows are start to start + BLOCK; row i sees i + low to i + high, of LENGTH.
+    """
+    first = tl.maximum(start + low, 0) // STEP * STEP  # down to a whole step
+    return first, tl.minimum(start + BLOCK + high, LENGTH)
+
+
+@triton.jit
 def _forward(
     query, key, value, mask, out, lse,
     stride_b, stride_h, stride_n, stride_m, H, GROUP, N, M, low, high, scale,
@@ -95,9 +111,7 @@ def _forward(
     MASK: tl.constexpr, BAND: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head: its out (n, V) and lse (n,)."""
-    blocks = tl.cdiv(N, BLOCK_N)
-    start_n = tl.program_id(0) % blocks * BLOCK_N
-    head = (tl.program_id(0) // blocks).to(tl.int64)  # b·H + h
+    head, start_n = _place(N, BLOCK_N)  # b·H + h
     kv_head = head // GROUP  # b·H_kv + h // GROUP: consecutive query heads share one
     key, value = key + kv_head * M * D_K, value + kv_head * M * D_V
     mask += head // H * stride_b + head % H * stride_h
@@ -107,8 +121,7 @@ def _forward(
     largest = tl.full((BLOCK_N,), float("-inf"), tl.float32)  # (n,)
     total = tl.zeros((BLOCK_N,), tl.float32)  # (n,)
     mixed = tl.zeros((BLOCK_N, V), tl.float32)  # (n, V)
-    first = tl.maximum(start_n + low, 0) // BLOCK_M * BLOCK_M  # blocks that no row may see
-    last = tl.minimum(start_n + BLOCK_N + high, M)  # are skipped
+    first, last = _bounds(start_n, low, high, M, BLOCK_N, BLOCK_M)
     for start_m in range(first, last, BLOCK_M):
         keys = start_m + tl.arange(0, BLOCK_M)  # (m,)
         k = _load(key, keys, M, D_K, K)  # (m, K)
@@ -149,9 +162,7 @@ def _backward_query(
     MASK: tl.constexpr, BAND: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
     """One block of queries of one head: its d_query (n, K), and delta (n,) for _backward_key."""
-    blocks = tl.cdiv(N, BLOCK_N)
-    start_n = tl.program_id(0) % blocks * BLOCK_N
-    head = (tl.program_id(0) // blocks).to(tl.int64)  # b·H + h
+    head, start_n = _place(N, BLOCK_N)  # b·H + h
     kv_head = head // GROUP
     key, value = key + kv_head * M * D_K, value + kv_head * M * D_V
     mask += head // H * stride_b + head % H * stride_h
@@ -166,8 +177,7 @@ def _backward_query(
     tl.store(delta + head * N + rows, row_delta, mask=rows < N)  # (n,)
 
     dq = tl.zeros((BLOCK_N, K), tl.float32)  # (n, K)
-    first = tl.maximum(start_n + low, 0) // BLOCK_M * BLOCK_M
-    last = tl.minimum(start_n + BLOCK_N + high, M)
+    first, last = _bounds(start_n, low, high, M, BLOCK_N, BLOCK_M)
     for start_m in range(first, last, BLOCK_M):
         keys = start_m + tl.arange(0, BLOCK_M)  # (m,)
         k = _load(key, keys, M, D_K, K)  # (m, K)
@@ -186,17 +196,15 @@ def _backward_key(
     MASK: tl.constexpr, BAND: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
     """One block of keys of one key head: its d_key (m, K) and d_value (m, V)."""
-    blocks = tl.cdiv(M, BLOCK_M)
-    start_m = tl.program_id(0) % blocks * BLOCK_M
-    kv_head = (tl.program_id(0) // blocks).to(tl.int64)  # b·H_kv + h_kv
+    kv_head, start_m = _place(M, BLOCK_M)  # b·H_kv + h_kv
     keys = start_m + tl.arange(0, BLOCK_M)  # (m,)
     k = _load(key + kv_head * M * D_K, keys, M, D_K, K)  # (m, K)
     v = _load(value + kv_head * M * D_V, keys, M, D_V, V)  # (m, V)
 
     dk = tl.zeros((BLOCK_M, K), tl.float32)  # (m, K)
     dv = tl.zeros((BLOCK_M, V), tl.float32)  # (m, V)
-    first = tl.maximum(start_m - high, 0) // BLOCK_N * BLOCK_N  # blocks of queries that see no key
-    last = tl.minimum(start_m + BLOCK_M - low, N)  # of these are skipped
+    # row i sees keys i + low to i + high, so key j is seen by rows j - high to j - low
+    first, last = _bounds(start_m, -high, -low, N, BLOCK_M, BLOCK_N)
     for head in range(kv_head * GROUP, (kv_head + 1) * GROUP):  # the query heads that share it
         head_mask = mask + head // H * stride_b + head % H * stride_h
         for start_n in range(first, last, BLOCK_N):
@@ -229,19 +237,32 @@ class _Attention(torch.autograd.Function):
         return out, lse
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, d_out, d_lse):
-        query, key, value, mask, out, lse = ctx.saved_tensors
+        gradients = _Gradients.apply(*ctx.saved_tensors, d_out, d_lse, *ctx.options)
+        return *gradients, None, None, None, None
+
+
+class _Gradients(torch.autograd.Function):
+    """The backward kernels, which say so when they are asked for a derivative of their own."""
+
+    @staticmethod
+    def forward(ctx, query, key, value, mask, out, lse, d_out, d_lse, *options):
         d_query, d_key, d_value = map(torch.empty_like, (query, key, value))
         d_out, d_lse, delta = d_out.contiguous(), d_lse.contiguous(), torch.empty_like(lse)
         B, H, N, _ = query.shape
         _, H_kv, M, _ = key.shape
-        rest = query, key, value, mask, *ctx.options
+        rest = query, key, value, mask, *options
         arguments = query, key, value, mask, out, lse, d_out, d_lse, delta, d_query
         _launch(_backward_query, arguments, B * H, N, *rest)  # first: it fills delta
         arguments = query, key, value, mask, lse, d_out, delta, d_key, d_value
         _launch(_backward_key, arguments, B * H_kv, M, *rest)
-        return d_query, d_key, d_value, None, None, None, None
+        return d_query, d_key, d_value
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        raise RuntimeError(
+            "the Triton kernel has no second derivative; use implementation='formula'"
+        )
 
 
 def _launch(kernel, arguments, heads, rows, query, key, value, mask, low, high, scale):
