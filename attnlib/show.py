@@ -5,9 +5,11 @@ than 0.001; there is no -0 and no trace of the device. Rounding residue is never
 results that should be equal are compared by agree().
 """
 
+import inspect
 import math
 import numbers
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -127,6 +129,30 @@ def agree(what: str, *arrays) -> None:
         if not apart <= tolerance:
             raise AssertionError(f"{what}: differ by up to {apart:.3g}, allowed {tolerance:.3g}")
     print(f"{what}: equal to rounding, shape {first.shape}")
+
+
+def source(function: Callable, first: str = "", last: str = "") -> None:
+    """Print a function's source, or its lines from the one that holds first to one that holds last.
+
+    Each text stands for the first line that holds it; the search for last starts at first. Without
+    them the source begins and ends where the function does. A Triton kernel shows its Python.
+    Raises: ValueError where no line holds the text.
+
+    >>> source(number, "value == 0", "return")
+    if value == 0 or abs(float(short)) >= 0.001:
+        return f"{value + 0.0:,.4f}"
+    """
+    lines = inspect.getsource(getattr(function, "fn", function)).splitlines()
+
+    def find(name, text, start):
+        for i in range(start, len(lines)):
+            if text in lines[i]:
+                return i
+        raise ValueError(f"{name}: no line of {function.__name__} from {start} on holds {text!r}")
+
+    begin = find("first", first, 0)
+    end = find("last", last, begin) if last else len(lines) - 1
+    print(textwrap.dedent("\n".join(lines[begin : end + 1])))
 
 
 def to_numpy(value) -> np.ndarray:

@@ -153,3 +153,31 @@ def test_agree_needs_two_arrays():
 def test_agree_refuses_what_is_too_coarse():
     with pytest.raises(TypeError, match="^arrays: float16 and bfloat16 are too coarse"):
         show.agree("halves", np.ones(2, np.float16), np.ones(2, np.float16))
+
+
+def example(x):
+    """A function to be shown."""
+    if x:
+        y = x + 1  # one
+        return y
+    return 0
+
+
+def test_source_shows_lines_as_they_stand(capsys):
+    whole = printed(capsys, show.source, example)
+    assert whole.startswith('def example(x):\n    """') and whole.endswith("    return 0\n")
+    part = "y = x + 1  # one\nreturn y\n"
+    assert printed(capsys, show.source, example, "y =", "return") == part
+    assert printed(capsys, show.source, example, "# one", "# one") == "y = x + 1  # one\n"
+    assert printed(capsys, show.source, example, "return 0") == "return 0\n"
+
+
+def test_source_looks_into_a_kernel(capsys):
+    kernel = type("Kernel", (), {"fn": staticmethod(example), "__name__": "example"})()
+    assert printed(capsys, show.source, kernel, "return 0") == "return 0\n"
+
+
+@pytest.mark.parametrize("name, texts", [("first", ("z =",)), ("last", ("return 0", "y ="))])
+def test_source_refuses_a_text_that_is_not_there(name, texts):
+    with pytest.raises(ValueError, match=f"^{name}: no line of example from . on holds"):
+        show.source(example, *texts)
