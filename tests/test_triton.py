@@ -3,6 +3,7 @@
 conftest.py asks for the interpreter where there is no GPU. Its blocks are 32 queries × 16 keys.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import reference
 import torch
 from kinds import Kind, as_torch, assert_as_exact_as_torch, draw, float64, make, needs_cuda
+from notebooks import ROOT
 from test_steps import as_kind, torch_attention, torch_log_sum_exp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
@@ -331,10 +333,19 @@ def test_a_gradient_that_does_not_exist_is_refused(kind):
         triton(*inputs, attn_mask=mask)
     with torch.no_grad():
         triton(*inputs, attn_mask=mask)
-    query = inputs[0].requires_grad_()
-    (gradient,) = torch.autograd.grad(triton(*inputs).sum(), query, create_graph=True)
-    with pytest.raises(RuntimeError, match="grad"):
-        torch.autograd.grad(gradient.sum(), query)
+
+
+@each_exact_kind
+@pytest.mark.parametrize("result", ["out", "lse"])
+@pytest.mark.parametrize("name", ["query", "key", "value", "direction"])
+def test_a_second_derivative_is_refused_and_says_what_to_use(kind, result, name):
+    inputs = [x.requires_grad_() for x in make(kind, *draw((FEW, D_K), (SOME, D_K), (SOME, D_V)))]
+    out = triton(*inputs, return_lse=True)[result == "lse"]
+    direction = torch.ones_like(out, requires_grad=True)
+    gradients = torch.autograd.grad(out, inputs[:2], direction, create_graph=True)
+    named = dict(zip(("query", "key", "value", "direction"), [*inputs, direction], strict=True))
+    with pytest.raises(RuntimeError, match="Triton .* no second derivative; use .*'formula'"):
+        torch.autograd.grad(sum(x.sum() for x in gradients), named[name])
 
 
 # --- causality, and blocks that nobody may see
@@ -419,6 +430,19 @@ for load in (lambda: attnlib.attention(X, X, X, implementation="triton"),
         assert "triton" in error and "not installed" in error and "'blockwise'" in error
 
 
+def test_a_machine_without_triton_skips_the_chapter_and_says_why():
+    code = """
+import sys
+sys.modules["triton"] = None
+import pytest
+pytest.main(["-q", "-rs", "--nbval", "--nbval-current-env", "-o", "addopts=", sys.argv[1]])
+"""
+    chapter = ROOT / "chapters" / "gpu_kernel.ipynb"
+    done = subprocess.run([sys.executable, "-c", code, chapter], cwd=ROOT, capture_output=True)
+    assert re.search(rb"^\d+ skipped in", done.stdout, re.MULTILINE), done.stdout.decode()
+    assert b"triton is not installed; it exists for Linux only" in done.stdout
+
+
 def test_a_machine_without_a_gpu_is_told_what_to_use():
     code = """
 import torch, attnlib
@@ -460,45 +484,44 @@ def test_the_kernels_are_a_listing_of_a_chapter():
     assert len(work) > 20 and shapes == work
 
 
-COMPILE = """
-import torch
-from triton import compile
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from attnlib import triton_kernel as t
-
-for capability, name, width, mask in (
-    (90, "bf16", 64, "none"), (90, "fp16", 128, "additive"), (90, "fp32", 128, "boolean"),
-    (80, "fp16", 128, "additive"),
-):
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[name]
-    for kernel in (t._forward, t._backward_query, t._backward_key):
-        options = t._settings(kernel, dtype, width, mask != "none")
-        fixed = dict(D_K=width, K=width, D_V=width, V=width, MASK=mask, BAND=True)
-        fixed |= {x: options.pop(x) for x in ("BLOCK_N", "BLOCK_M")}
-        types = dict.fromkeys(kernel.arg_names, "i32") | dict.fromkeys(fixed, "constexpr")
-        arrays = ("query", "key", "value", "out", "d_out", "d_query", "d_key", "d_value")
-        types |= {x: "*" + name for x in arrays if x in types}
-        types |= {x: "*fp32" for x in ("lse", "d_lse", "delta") if x in types}
-        types |= {"mask": "*u8" if mask == "boolean" else "*" + name, "scale": "fp32"}
-        aligned = {(i,): [["tt.divisibility", 16]]
-                   for i, x in enumerate(kernel.arg_names) if types[x][0] == "*"}
-        source = ASTSource(kernel, types, fixed, aligned)
-        made = compile(source, target=GPUTarget("cuda", capability, 32), options=options)
-        products = "wgmma" if "wgmma.mma_async" in made.asm["ptx"] else (
-            "mma" if "mma.sync" in made.asm["ptx"] else "fma")
-        print(kernel.__name__, name, capability, made.metadata.shared, products)
-"""
-
-
 def test_the_kernels_compile_for_gpus_and_fit_their_shared_memory(tmp_path):
-    lines = run_python(COMPILE, TRITON_INTERPRET="0", TRITON_CACHE_DIR=str(tmp_path)).splitlines()
-    assert len(lines) == 12
-    for line in lines:
-        kernel, dtype, capability, shared, products = line.split()
-        assert 0 < int(shared) <= 99 * 1024, line
+    launches = [
+        ("bfloat16", 64, "none", 90),
+        ("float16", 128, "additive", 90),
+        ("float32", 128, "boolean", 90),
+        ("float16", 128, "additive", 80),
+    ]
+    orders = [
+        ",".join(map(str, (kernel, *launch)))
+        for launch in launches
+        for kernel in ("_forward", "_backward_query", "_backward_key")
+    ]
+    command = [sys.executable, "-m", "attnlib.triton_compile", *orders]
+    environment = os.environ | {"TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(orders) == 12
+    for order, line in zip(orders, lines, strict=True):
+        kernel, dtype, _, _, capability = order.split(",")
+        made = json.loads(line)
+        assert made["kernel"] == kernel and 0 < made["shared"] <= 99 * 1024, line
         tensor_cores = {"80": "mma", "90": "wgmma"}[capability]
-        assert products == ("fma" if dtype == "fp32" else tensor_cores), line
+        if dtype == "float32":
+            assert made["mma"] == made["wgmma"] == 0 < made["fma"], line
+        else:
+            assert made[tensor_cores] > 0, line
+
+
+def test_what_cannot_be_compiled_is_refused_in_words():
+    code = "from attnlib.triton_compile import compiled; compiled('_forward,float32,64,none,80')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode and "RuntimeError: TRITON_INTERPRET is 1" in done.stderr
 
 
 # --- on a GPU
