@@ -13,6 +13,45 @@ from attnlib.steps import attention
 ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu}
 
 
+class KeyValueCache:
+    """The keys and values of the words that one layer has read, so that none is computed twice.
+
+    key: (..., H, n, d_k), value: (..., H, n, d_v) after n words; None before the first. Each append
+    copies them to a longer tensor: what serves many reserves the room beforehand.
+    Source: Shazeer 2019, section 2.4.1 (incremental decoding).
+
+    >>> cache = KeyValueCache()
+    >>> key, value = cache.append(torch.ones(2, 1, 4), torch.ones(2, 1, 4))
+    >>> cache.append(key, value)[0].shape, len(cache)
+    (torch.Size([2, 2, 4]), 2)
+    """
+
+    def __init__(self):
+        self.key = self.value = None
+
+    def __len__(self) -> int:
+        return 0 if self.key is None else self.key.shape[-2]
+
+    def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Put the keys (..., H, N, d_k) and values (..., H, N, d_v) of N words behind the others.
+
+        Returns: all keys (..., H, n + N, d_k) and all values (..., H, n + N, d_v).
+        Raises: ValueError where another axis than n differs from what is kept.
+        """
+        if self.key is None:
+            self.key, self.value = key, value
+            return key, value
+        for name, new, kept in (("key", key, self.key), ("value", value, self.value)):
+            if new.shape[:-2] + new.shape[-1:] != kept.shape[:-2] + kept.shape[-1:]:
+                raise ValueError(
+                    f"{name}: shape is {tuple(new.shape)}, the cache holds {tuple(kept.shape)}; "
+                    "expected them to differ in the number of words alone"
+                )
+        self.key = torch.cat([self.key, key], dim=-2)
+        self.value = torch.cat([self.value, value], dim=-2)
+        return self.key, self.value
+
+
 class MultiHeadAttention(nn.Module):
     """Project, attend in num_heads heads at once, put the heads side by side, project again.
 
@@ -43,21 +82,35 @@ class MultiHeadAttention(nn.Module):
         attn_mask: Tensor | None = None,
         is_causal: bool = False,
         return_weights: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Let N queries attend to M keys; self-attention is forward(X, X, X).
 
         query: (..., N, d_model). key, value: (..., M, d_model).
         attn_mask: broadcasts to (..., H, N, M); bool (True = may attend: the opposite of
         nn.MultiheadAttention) or additive. is_causal: query i sees keys 0 to i.
+        cache: the n words read before, to which these M are added: the N queries see n + M keys,
+        query i keys 0 to n + i. It needs is_causal.
         Returns: (..., N, d_model), with return_weights also the weights (..., H, N, M).
-        Raises: ValueError or TypeError as in attnlib.attention.
+        Raises: ValueError or TypeError as in attnlib.attention; ValueError where there is a cache
+        and is_causal is False.
         """
+        query = split_heads(self.W_Q(query), self.num_heads)  # (..., H, N, d_k)
+        key = split_heads(self.W_K(key), self.num_heads)  # (..., H, M, d_k)
+        value = split_heads(self.W_V(value), self.num_heads)  # (..., H, M, d_v)
+        words_before = 0
+        if cache is not None:
+            if not is_causal:  # an earlier word would have to look at the new ones
+                raise ValueError("cache: is_causal is False, expected True")
+            words_before = len(cache)
+            key, value = cache.append(key, value)  # M is n + M from here on
         mixed = attention(
-            split_heads(self.W_Q(query), self.num_heads),  # (..., H, N, d_k)
-            split_heads(self.W_K(key), self.num_heads),  # (..., H, M, d_k)
-            split_heads(self.W_V(value), self.num_heads),  # (..., H, M, d_v)
+            query,
+            key,
+            value,
             attn_mask=attn_mask,
             is_causal=is_causal,
+            causal_offset=words_before,
             return_weights=return_weights,
         )
         heads_out, *weights = mixed if return_weights else (mixed,)  # (..., H, N, d_v)
@@ -128,14 +181,19 @@ class EncoderLayer(nn.Module):
         self.norm_mlp = nn.LayerNorm(d_model, bias=bias)
 
     def forward(
-        self, X: Tensor, *, attn_mask: Tensor | None = None, is_causal: bool = False
+        self,
+        X: Tensor,
+        *,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        cache: KeyValueCache | None = None,
     ) -> Tensor:
-        """Run the layer on X (..., N, d_model); the masks are those of MultiHeadAttention.
+        """Run the layer on X (..., N, d_model); masks and cache are those of MultiHeadAttention.
 
         Returns: (..., N, d_model).
         Raises: ValueError or TypeError as in attnlib.attention.
         """
-        masks = {"attn_mask": attn_mask, "is_causal": is_causal}
+        masks = {"attn_mask": attn_mask, "is_causal": is_causal, "cache": cache}
         if self.norm_first:
             Z = self.norm_attention(X)  # (..., N, d_model)
             X = X + self.self_attention(Z, Z, Z, **masks)

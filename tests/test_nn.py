@@ -1,10 +1,11 @@
 """The two modules against torch's own, with the same weights: outputs, weights, gradients."""
 
+import numpy as np
 import pytest
 import torch
 from kinds import TORCH_KINDS, assert_as_exact_as_torch, draw, make
 
-from attnlib.nn import EncoderLayer, MultiHeadAttention
+from attnlib.nn import EncoderLayer, KeyValueCache, MultiHeadAttention
 
 B, H, N, M, D_MODEL, D_HIDDEN = 2, 3, 4, 5, 6, 11
 DOUBLE = {"dtype": torch.float64}
@@ -150,6 +151,72 @@ def test_a_fresh_module_has_the_settings_that_it_was_given():
     assert layer.norm_first and layer.activation is torch.nn.functional.gelu
 
 
+# --- the cache: reading piece by piece is reading at once
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cached_equals_recomputed_over_random_shapes_and_pieces(seed):
+    rng = np.random.default_rng(seed)
+    batch, heads, width, length = (int(rng.integers(1, high)) for high in (4, 5, 6, 14))
+    torch.manual_seed(seed)
+    layers = [
+        EncoderLayer(heads * width, heads, 7, norm_first=bool(seed % 2)).double() for _ in range(2)
+    ]
+    X = torch.tensor(rng.normal(size=(batch, length, heads * width)))
+    whole = X
+    for layer in layers:
+        whole = layer(whole, is_causal=True)
+    caches, done = [KeyValueCache() for _ in layers], []
+    cuts = sorted({0, length, *rng.integers(0, length + 1, size=3).tolist()})
+    for begin, end in zip(cuts, cuts[1:], strict=False):
+        piece = X[:, begin:end]
+        for layer, kept in zip(layers, caches, strict=True):
+            piece = layer(piece, is_causal=True, cache=kept)
+        done.append(piece)
+        assert {len(kept) for kept in caches} == {end}
+    assert_equal(torch.cat(done, dim=1), whole)
+    assert caches[0].key.shape == caches[1].value.shape == (batch, heads, length, width)
+
+
+def test_the_cache_holds_the_keys_and_values_of_each_head():
+    torch.manual_seed(0)
+    module, X = MultiHeadAttention(6, 3).double(), torch.randn(2, 5, 6, dtype=torch.float64)
+    kept = KeyValueCache()
+    for word in X.unbind(1):
+        module(*[word[:, None]] * 3, is_causal=True, cache=kept)
+    for ours, W in ((kept.key, module.W_K), (kept.value, module.W_V)):
+        for h in range(3):
+            own = slice(2 * h, 2 * h + 2)
+            assert_equal(ours[:, h], X @ W.weight[own].mT + W.bias[own])
+
+
+def test_gradients_flow_through_the_cache():
+    torch.manual_seed(0)
+    layer = EncoderLayer(6, 2, 5).double()
+    X = torch.randn(1, 4, 6, dtype=torch.float64, requires_grad=True)
+    kept = KeyValueCache()
+    for word in X.split(1, dim=1):
+        out = layer(word, is_causal=True, cache=kept)  # of the last word
+    expected = layer(X, is_causal=True)[:, -1:]
+    along = torch.randn(6, dtype=torch.float64)  # a normalised row always sums to the same
+    ours, theirs = (torch.autograd.grad((x @ along).sum(), X)[0] for x in (out, expected))
+    assert_equal(ours, theirs)
+    assert theirs[:, 0].abs().max() > 0.01  # the first word's key and value have a say
+
+
+# --- refusals
+
+
+def keys(*shape):
+    return torch.zeros(shape)
+
+
+def filled_cache():
+    kept = KeyValueCache()
+    kept.append(keys(2, 3, 4), keys(2, 3, 5))
+    return kept
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -168,8 +235,27 @@ def test_a_fresh_module_has_the_settings_that_it_was_given():
             "layer: dropout is 0.2, expected 0",
         ),
         (lambda: layer_pair(activation=torch.nn.Tanh()), r"activation: got 'Tanh\(\)', expected"),
+        (
+            lambda: filled_cache().append(keys(2, 1, 3), keys(2, 1, 5)),
+            r"key: shape is \(2, 1, 3\), the cache holds \(2, 3, 4\)",
+        ),
+        (
+            lambda: filled_cache().append(keys(2, 1, 4), keys(1, 1, 5)),
+            r"value: shape is \(1, 1, 5\), the cache holds \(2, 3, 5\)",
+        ),
+        (
+            lambda: MultiHeadAttention(6, 2)(*[keys(1, 1, 6)] * 3, cache=KeyValueCache()),
+            "cache: is_causal is False, expected True",
+        ),
     ],
 )
 def test_errors_name_the_argument_and_what_came(call, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         call()
+
+
+def test_a_refused_append_leaves_the_cache_as_it_was():
+    kept = filled_cache()
+    with pytest.raises(ValueError):
+        kept.append(keys(2, 1, 4), keys(1, 1, 5))
+    assert kept.key.shape == (2, 3, 4) and kept.value.shape == (2, 3, 5)
