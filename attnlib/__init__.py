@@ -1,7 +1,7 @@
 """Self-attention, the same formula on NumPy arrays and torch tensors.
 
 The formula is in steps, masks in masks, heads in heads, what is refused in checks. The modules nn,
-recall and pretrained import torch: import them by name.
+recall, language_model and pretrained import torch: import them by name.
 """
 
 from attnlib import exercises, plots, show, small_model
