@@ -18,7 +18,7 @@ setup: .venv/ready ## Makes .venv and installs what requirements.txt names (the 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* static/* tools/*.py)
+SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* static/* templates/* tools/*.py)
 
 book: _build/ready ## Builds the website from the stored outputs, with warnings as errors
 	@echo "Open _build/html/index.html"

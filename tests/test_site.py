@@ -213,7 +213,7 @@ def test_every_notebook_can_be_downloaded(site):
 
 def small_book(folder, text, address=""):
     """Make a book of one chapter and the bibliography, with the settings of this one."""
-    for part in ("static", "tools"):
+    for part in ("static", "templates", "tools"):
         shutil.copytree(ROOT / part, folder / part)
     (folder / "references.bib").write_text((ROOT / "references.bib").read_text())
     config = (ROOT / "_config.yml").read_text()

@@ -50,15 +50,21 @@ def copy_mathjax(app):
 
 
 def size_figures(app, doctree, page):
-    """Show a figure at the size that matplotlib gave it in inches, whatever its resolution."""
+    """Show a figure at the size that matplotlib gave it in inches, and load it when it comes near.
+
+    The first figure of a page is in sight or nearly so, and is not put off.
+    """
     if app.builder.format != "html":
         return
-    for image in doctree.findall(nodes.image):
+    for i, image in enumerate(doctree.findall(nodes.image)):
+        if i > 0:
+            image["loading"] = "lazy"
         path = Path(app.srcdir) / image["uri"]
         if path.suffix == ".png" and "width" not in image and path.is_file():
             with Image.open(path) as png:
                 dots_per_inch = png.info.get("dpi", (96, 96))[0]
                 image["width"] = f"{round(png.width / dots_per_inch * 96)}px"
+                image["height"] = f"{round(png.height / dots_per_inch * 96)}px"
 
 
 def setup(app):

@@ -1,0 +1,16 @@
+// Code, tables and formulas that scroll sideways can be reached, and so scrolled, by keyboard.
+(() => {
+  const boxes = "pre, .cell_output, .pst-scrollable-table-container, div.math";
+  const reach = () => {
+    for (const box of document.querySelectorAll(boxes)) {
+      const scrolls = box.scrollWidth > box.clientWidth + 1;
+      if (scrolls) box.setAttribute("tabindex", "0");
+      else box.removeAttribute("tabindex");
+    }
+  };
+  window.addEventListener("load", () => {
+    reach();
+    window.MathJax?.startup?.promise?.then(reach);
+  });
+  window.addEventListener("resize", reach);
+})();
