@@ -1,3 +1,6 @@
+// A page opened from its file may not read others, so search results come without their excerpts.
+if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
 // Code, tables and formulas that scroll sideways can be reached, and so scrolled, by keyboard.
 (() => {
   const boxes = "pre, .cell_output, .pst-scrollable-table-container, div.math";

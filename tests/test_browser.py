@@ -178,7 +178,7 @@ def faults(visitor):
 # The book.
 
 
-@pytest.mark.parametrize("name", EVERY_PAGE, ids=lambda name: Path(name).name)
+@pytest.mark.parametrize("name", EVERY_PAGE)
 def test_page(visitor, site, name, record_property):  # noqa: F811
     visitor.open(site, name)
     paint = visitor.ask("largestPaint")
@@ -218,6 +218,19 @@ def test_the_contents_and_the_search_open_and_close_by_keyboard(visitor, site): 
         assert not opened + list(axe(visitor))
         page.keyboard.press("Escape")
         page.wait_for_selector(box, state="hidden")
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["http", "file"])
+@pytest.mark.parametrize(
+    "word, chapter", [("sqrt", "score"), ("causal", "softmax"), ("LSTM", "benefits")]
+)
+def test_search_finds(visitor, site, word, chapter, by_file):  # noqa: F811
+    page = visitor.open(site, "search", by_file).page
+    page.fill("main form.bd-search input", word)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"#search-results li a[href*='chapters/{chapter}.html']")
+    page.wait_for_load_state("networkidle")
+    assert not [*own_requests_only(visitor), *console(visitor), *visitor.ask("contrast")]
 
 
 def test_a_theme_is_kept_from_page_to_page(visitor, site):  # noqa: F811
