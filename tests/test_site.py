@@ -1,6 +1,9 @@
 """The website, built as `make book` does and read page by page; and the checks, on bad pages."""
 
+import importlib
+import inspect
 import json
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -8,10 +11,14 @@ import sys
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 from bs4 import BeautifulSoup
 from notebooks import ROOT
+
+import attnlib
+from tools import book_reference
 
 NOTES = """self_attention words query key value score softmax weighted_sum learning multi_head
 benefits quadratic_cost""".split()  # the order in which the book teaches
@@ -208,6 +215,61 @@ def test_every_notebook_can_be_downloaded(site):
         assert target_of(site / f"{page}.html", button["href"]).suffix == ".ipynb"
 
 
+def test_every_page_has_a_description_of_its_own(site):
+    found = [parsed(site / f"{page}.html").select_one("meta[name=description]") for page in PAGES]
+    texts = [meta["content"] for meta in found]
+    assert all(40 <= len(text) <= 200 for text in texts), texts
+    assert len(set(texts)) == len(PAGES)
+
+
+def test_every_chapter_says_how_long_it_takes(site):
+    for page in PAGES[: len(NOTES)]:
+        [line] = parsed(site / f"{page}.html").select("h1 + .reading-time")
+        words = len(source(page).split())
+        minutes = int(re.fullmatch(r"(\d+) minutes to read", line.get_text())[1])
+        assert words / 250 <= minutes <= words / 70, (page, minutes, words)
+
+
+# The reference of the package, and its source in the chapters.
+
+
+NOT_FOR_READERS = {"checks", "triton_compile"}  # what the public functions use
+
+
+def entries(site):
+    """Return every name that a page of the reference describes, and its entry there."""
+    pages = [parsed(site / f"{page}.html") for page in PAGES if page.startswith("reference/")]
+    return {term["id"]: term.parent for page in pages for term in page.select("dl.py > dt[id]")}
+
+
+def test_the_reference_has_every_public_function(site):
+    found = entries(site)
+    modules = [m.name for m in pkgutil.iter_modules(attnlib.__path__)]
+    for module in map(importlib.import_module, (f"attnlib.{m}" for m in modules)):
+        if module.__name__.removeprefix("attnlib.") in NOT_FOR_READERS:
+            continue
+        for name, thing in vars(module).items():
+            here = getattr(thing, "__module__", "") == module.__name__
+            if here and not name.startswith("_") and inspect.isroutine(thing) and thing.__doc__:
+                entry = found[f"{module.__name__}.{name}"].get_text()
+                assert inspect.getsource(thing).strip() in entry
+    for name in attnlib.__all__:
+        thing = getattr(attnlib, name)
+        assert inspect.ismodule(thing) or f"{thing.__module__}.{name}" in found
+
+
+def test_chapters_show_the_source_of_each_step_from_the_package(site):
+    for page, names in book_reference.BUILT.items():
+        boxes = parsed(site / f"{page}.html").select("article details.source")
+        titled = {box.select_one("summary").get_text(): box for box in boxes}
+        assert titled.keys() == {f"Source of attnlib.{name}" for name in names}
+        for name in names:
+            step, box = getattr(attnlib, name), titled[f"Source of attnlib.{name}"]
+            assert box.select_one("pre").get_text().strip() == inspect.getsource(step).strip()
+            [link] = box.select("a")
+            assert link["href"].endswith(f"#{step.__module__}.{name}")
+
+
 # Small copies of the book.
 
 
@@ -237,7 +299,7 @@ def buttons(page):
     return [a["href"] for a in found if is_foreign(a["href"])]
 
 
-def test_buttons_appear_with_the_repository_address_and_not_without(site, tmp_path):
+def test_what_needs_the_repository_address_appears_with_it_and_not_without(site, tmp_path):
     address = "https://github.com/some-owner/some-book"
     folder, run = small_book(tmp_path, "A chapter with a source, {cite:p}`Vaswani2017`.", address)
     assert run.returncode == 0, report(run)
@@ -249,8 +311,21 @@ def test_buttons_appear_with_the_repository_address_and_not_without(site, tmp_pa
     assert binder.startswith("https://mybinder.org/v2/gh/some-owner/some-book/main")
     assert binder.endswith("chapters/first.ipynb")
 
+    root = "https://some-owner.github.io/some-book"
+    first = parsed(folder / "chapters" / "first.html")
+    assert first.select_one("link[rel=canonical]")["href"] == f"{root}/chapters/first.html"
+    site_map = ElementTree.parse(folder / "sitemap.xml").getroot()
+    named = [place.text for place in site_map.iter() if place.tag.endswith("}loc")]
+    assert named == [f"{root}/chapters/{page}.html" for page in ("bibliography", "first")]
+    lost = parsed(folder / "404.html")
+    assert lost.select_one("base")["href"] == "/some-book/"
+    assert lost.select_one("article a[href]")["href"] == "chapters/first.html"
+    assert not list(fetched_files(folder, folder / "404.html"))
+
+    assert not (site / "sitemap.xml").exists() and not (site / "404.html").exists()
     for page in PAGES:
         assert not buttons(site / f"{page}.html")
+        assert not parsed(site / f"{page}.html").select("link[rel=canonical]")
         assert "executablebooks/jupyter-book" not in str(parsed(site / f"{page}.html"))
 
 
