@@ -40,8 +40,8 @@ test-gpu: ## Runs the tests that need a GPU and the notebooks on it: make test-g
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest -ra tests -k "cuda or gpu"
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest chapters
 
-bench: .venv/ready ## Times attention beside torch's and writes benchmarks/attention.md
-	$(BIN)/python -m benchmarks.attention
+bench: .venv/ready ## Times attention beside torch's and writes benchmarks/attention.md and dilated.md
+	$(BIN)/python -m benchmarks.attention && $(BIN)/python -m benchmarks.dilated
 
 notebooks: .venv/ready ## Runs every chapter again and stores its outputs; rewrites the page of claims
 	$(BIN)/python tools/execute.py chapters/*.ipynb

@@ -7,9 +7,10 @@ torch: import them by name.
 
 from attnlib import exercises, plots, show, small_model
 from attnlib.device import processor, torch_device
+from attnlib.dilated import dilated_attention
 from attnlib.dispatch import implementations
 from attnlib.heads import merge_heads, multi_head_attention, split_heads
-from attnlib.masks import causal_mask, padding_mask, window_mask
+from attnlib.masks import causal_mask, dilated_mask, padding_mask, window_mask
 from attnlib.merge import merge
 from attnlib.positions import rotary, sinusoidal_positions
 from attnlib.steps import attention, log_sum_exp, project, scores, softmax, weighted_sum
@@ -17,6 +18,8 @@ from attnlib.steps import attention, log_sum_exp, project, scores, softmax, weig
 __all__ = [
     "attention",
     "causal_mask",
+    "dilated_attention",
+    "dilated_mask",
     "exercises",
     "implementations",
     "log_sum_exp",

@@ -1,6 +1,7 @@
 """What attention accepts: every argument is looked at here, before any work is done."""
 
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array, is_torch_array
@@ -144,8 +145,7 @@ def require_parts_fit(out_a, lse_a, out_b, lse_b):
 def require_options(causal_offset, window, scale, implementation, *, return_weights, **flags):
     """Check the options that are no arrays."""
     for name, flag in {"return_weights": return_weights, **flags}.items():
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"{name}: got {flag!r}, expected True or False")
+        require_flag(name, flag)
     require_integer("causal_offset", causal_offset)
     if window is not None:
         require_window(window)
@@ -161,6 +161,12 @@ def require_options(causal_offset, window, scale, implementation, *, return_weig
         )
 
 
+def require_flag(name, flag):
+    """Check True or False, Python's or NumPy's."""
+    if not isinstance(flag, (bool, np.bool_)):
+        raise TypeError(f"{name}: got {flag!r}, expected True or False")
+
+
 def require_integer(name, number):
     """Check a whole number, Python's or NumPy's; a bool is none."""
     if not _is_integer(number):
@@ -173,6 +179,21 @@ def require_window(window):
         raise TypeError(f"window: got {window!r}, expected a tuple of two integers")
     if min(window) < -1:
         raise ValueError(f"window: got {window!r}, expected -1 (open) or more on each side")
+
+
+def require_segments(segment_lengths, dilation_rates):
+    """Check two equally long sequences of integers from 1, with at least one entry."""
+    named = {"segment_lengths": segment_lengths, "dilation_rates": dilation_rates}
+    for name, entries in named.items():
+        if not isinstance(entries, Sequence) or not all(map(_is_integer, entries)):
+            raise TypeError(f"{name}: got {entries!r}, expected a sequence of integers")
+        if not entries or min(entries) < 1:
+            raise ValueError(f"{name}: got {entries!r}, expected one or more integers from 1")
+    if len(segment_lengths) != len(dilation_rates):
+        raise ValueError(
+            f"dilation_rates: has {len(dilation_rates)} entries, "
+            f"segment_lengths has {len(segment_lengths)}; expected a rate for each length"
+        )
 
 
 def require_scale(scale):

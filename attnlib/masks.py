@@ -61,6 +61,45 @@ def window_mask(
     return mask
 
 
+def dilated_mask(
+    length: int,
+    *,
+    segment_length: int,
+    dilation_rate: int,
+    num_heads: int = 1,
+    is_causal: bool = False,
+    like: Array | None = None,
+) -> Array:
+    """Let the kept words of a segment see one another: one branch of dilated attention as a mask.
+
+    In segments of segment_length words, head h keeps the word at offset h // ⌈num_heads /
+    dilation_rate⌉ and every dilation_rate-th from there. is_causal: a word sees no later word.
+    like: an array whose kind and device the mask takes; NumPy where None.
+    Returns: bool (num_heads, length, length). Computing attention with it saves nothing: every pair
+    is scored before it is hidden. dilated_attention scores the open pairs only.
+    Raises: ValueError where length is negative or another number is under 1.
+    Source: Ding et al. 2023, sections 2.2 and 2.3; the offsets are those of the authors' code.
+
+    >>> dilated_mask(4, segment_length=4, dilation_rate=2)[0].astype(int).tolist()
+    [[1, 0, 1, 0], [0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
+    """
+    _require_size("length", length)
+    named = {"segment_length": segment_length, "dilation_rate": dilation_rate}
+    for name, number in {**named, "num_heads": num_heads}.items():
+        checks.require_integer(name, number)
+        if number < 1:
+            raise ValueError(f"{name}: got {number}, expected 1 or more")
+    checks.require_flag("is_causal", is_causal)
+    xp, where = _home(like)
+    place = xp.arange(length, device=where)
+    heads_an_offset = -(-num_heads // dilation_rate)
+    offset = xp.arange(num_heads, device=where)[:, None] // heads_an_offset  # (H, 1)
+    segment = place // segment_length  # (N,)
+    is_kept = place % segment_length % dilation_rate == offset  # (H, N)
+    mask = is_kept[:, :, None] & is_kept[:, None, :] & (segment[:, None] == segment[None, :])
+    return mask & (place[None, :] <= place[:, None]) if is_causal else mask
+
+
 def padding_mask(lengths: Array, num_keys: int) -> Array:
     """Hide the keys behind each sequence's end, where a batch was filled up to one length.
 

@@ -209,6 +209,27 @@ def all_heads(weights, *, top: float = 1, ring: Sequence[tuple[int, int]] = ()) 
     return picture
 
 
+def patterns(arrays, *, titles: Sequence[str]) -> Picture:
+    """Draw large matrices of one shape as small squares without numbers, darker where larger.
+
+    arrays: (N, M) each, boolean or not negative; one colour scale from 0 to their largest entry.
+    """
+    arrays = [to_numpy(array).astype(float) for array in arrays]
+    down = -(-len(arrays) // 2)
+    with rc_context(STYLE):
+        picture = Picture(figsize=(6.2, 3.2 * down), layout="constrained")
+        axes = picture.subplots(down, 2, squeeze=False).ravel()
+        top = max(array.max() for array in arrays)
+        for ax, array, title in zip(axes, arrays, titles, strict=False):
+            ax.imshow(array, cmap=SHADES, vmin=0, vmax=top, interpolation="none")
+            ax.set_title(title)
+            ax.set_xlabel("key")
+            ax.set_ylabel("query")
+        for ax in axes[len(arrays) :]:
+            ax.set_visible(False)
+    return picture
+
+
 def arcs(weights, words: Sequence[str], query: int, *, title: str = "") -> Picture:
     """Draw one word's weights as arcs from it to every word, thicker and darker where larger.
 

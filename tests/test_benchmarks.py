@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import attention as benchmark
-from benchmarks import gpu
+from benchmarks import dilated, gpu
 
 
 def test_a_short_benchmark_writes_a_table_and_a_json_file(tmp_path, monkeypatch, capsys):
@@ -60,3 +60,27 @@ def test_the_gpu_benchmark_says_what_it_lacks(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["gpu"])
     with pytest.raises(SystemExit, match="no CUDA device here"):
         gpu.main()
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_a_short_benchmark_of_dilated_attention(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)  # compiling takes a while
+    monkeypatch.setattr(shutil, "which", lambda name: name)
+    monkeypatch.setattr(
+        sys, "argv", ["dilated", "--quick", "--rounds", "1", "--folder", str(tmp_path)]
+    )
+    dilated.main()
+    page = (tmp_path / "dilated.md").read_text()
+    record = json.loads((tmp_path / "dilated.json").read_text())
+    assert capsys.readouterr().out == page + "\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"dilated.md", "dilated.json"}
+    for row in record["rows"]:
+        assert row["seconds"] > 0 and len(row["all_seconds"]) == 1
+        assert f"| {row['run']} | {row['pairs_a_word']:,.0f} | {row['seconds']:.4f} " in page
+        assert row["run"] != dilated.DENSE or row["faster"] == 1
+
+
+def test_the_count_at_the_longest_is_that_of_the_settings_of_longnet():
+    segments, rates = dilated.branches(65536, 2048)
+    assert segments == [2048, 4096, 8192, 16384, 32768, 65536] and rates == [1, 2, 4, 8, 16, 32]
+    assert round(65536 / dilated.pairs_a_word(segments, rates), 2) == 16.25

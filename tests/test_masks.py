@@ -1,12 +1,14 @@
 """The masks against a loop over pairs, on every kind of array that can carry one."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from kinds import KINDS, needs_cuda
 from reference import may_meet
 
-from attnlib import causal_mask, padding_mask, window_mask
+from attnlib import causal_mask, dilated_mask, padding_mask, window_mask
 
 SIZES = [(3, 5), (5, 3), (4, 4), (1, 6), (6, 1), (0, 3), (3, 0)]
 OFFSETS = [0, 2, -2, 7, -7]
@@ -31,6 +33,32 @@ def test_window_mask_shows_the_neighbours(n, m, offset, window):
     assert window_mask(n, m, window=window, offset=offset).tolist() == expected
 
 
+@pytest.mark.parametrize("n", [0, 1, 5, 12])
+@pytest.mark.parametrize("segment", [1, 4, 5, 20])
+@pytest.mark.parametrize("rate", [1, 2, 3, 7])
+@pytest.mark.parametrize("heads", [1, 2, 5])
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_dilated_mask_shows_the_kept_words_of_the_own_segment(n, segment, rate, heads, is_causal):
+    mask = dilated_mask(
+        n, segment_length=segment, dilation_rate=rate, num_heads=heads, is_causal=is_causal
+    )
+    assert mask.shape == (heads, n, n)
+    for h in range(heads):
+        offset = h // math.ceil(heads / rate)
+        kept = {j for start in range(0, n, segment) for j in range(start, min(start + segment, n))}
+        kept = {j for j in kept if (j % segment - offset) % rate == 0 and j % segment >= offset}
+        for i in range(n):
+            for j in range(n):
+                together = i in kept and j in kept and i // segment == j // segment
+                assert mask[h, i, j] == (together and (j <= i or not is_causal))
+
+
+def test_dilated_mask_by_hand():
+    mask = dilated_mask(5, segment_length=3, dilation_rate=2, num_heads=2)
+    assert np.argwhere(mask[0]).tolist() == [[0, 0], [0, 2], [2, 0], [2, 2], [3, 3]]
+    assert np.argwhere(mask[1]).tolist() == [[1, 1], [4, 4]]
+
+
 def test_causal_mask_by_hand():
     assert causal_mask(2, 3, offset=1).tolist() == [[True, True, False], [True, True, True]]
 
@@ -40,6 +68,9 @@ def test_masks_lie_where_their_example_lies(kind):
     mask = causal_mask(2, 3, like=kind.make(np.ones(1)))
     assert kind._replace(dtype="bool").holds(mask)
     assert mask.tolist() == causal_mask(2, 3).tolist()
+    mask = dilated_mask(5, segment_length=3, dilation_rate=2, like=kind.make(np.ones(1)))
+    assert kind._replace(dtype="bool").holds(mask)
+    assert mask.tolist() == dilated_mask(5, segment_length=3, dilation_rate=2).tolist()
 
 
 HOMES = [np.array, torch.tensor]
@@ -52,6 +83,9 @@ def test_padding_mask_hides_what_lies_behind_the_end(home):
     mask = padding_mask(lengths, 4)
     assert type(mask) is type(lengths) and tuple(mask.shape) == (3, 1, 1, 4)
     assert mask[:, 0, 0].tolist() == [[j < length for j in range(4)] for length in (0, 2, 3)]
+
+
+TWO = {"segment_length": 2, "dilation_rate": 2}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +101,12 @@ def test_padding_mask_hides_what_lies_behind_the_end(home):
         (lambda: causal_mask(2.0, 2), "num_queries: got 2.0, expected an integer"),
         (lambda: window_mask(1, 2, window=(1, 2, 3)), r"window: got \(1, 2, 3\), expected a tuple"),
         (lambda: padding_mask([1, 2], 3), "lengths: expected a NumPy array or a torch tensor, got"),
+        (lambda: dilated_mask(-1, **TWO), "length: got -1, expected 0 or more"),
+        (lambda: dilated_mask(3, **TWO | {"segment_length": 0}), "segment_length: got 0, expected"),
+        (lambda: dilated_mask(3, **TWO | {"dilation_rate": 0}), "dilation_rate: got 0, expected 1"),
+        (lambda: dilated_mask(3, **TWO, num_heads=0), "num_heads: got 0, expected 1 or more"),
+        (lambda: dilated_mask(3, **TWO, num_heads=1.5), "num_heads: got 1.5, expected an integer"),
+        (lambda: dilated_mask(3, **TWO, is_causal=1), "is_causal: got 1, expected True or False"),
         (lambda: padding_mask(np.ones(2), 3), "lengths: dtype is float64, expected integers"),
     ],
 )
