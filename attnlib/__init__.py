@@ -1,8 +1,8 @@
 """Self-attention, the same formula on NumPy arrays and torch tensors.
 
 The formula is in steps, masks in masks, heads in heads, what is refused in checks. The modules nn,
-recall, sparse_recall, composition, language_model, pretrained, ring and sharded_dilated import
-torch: import them by name.
+recall, sparse_recall, composition, language_model, pretrained, ring, sharded_dilated and launch
+import torch: import them by name.
 """
 
 from attnlib import exercises, plots, show, small_model
