@@ -5,10 +5,10 @@ BIN := .venv/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test minilm test-gpu bench notebooks lab serve pdf lint clean
+.PHONY: help setup book test minilm test-gpu bench notebooks lab serve screenshots pdf lint clean
 
 help: ## Lists the commands
-	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 setup: .venv/ready ## Makes .venv and installs what requirements.txt names (the others do it for you)
 
@@ -18,7 +18,7 @@ setup: .venv/ready ## Makes .venv and installs what requirements.txt names (the 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* static/* templates/* tools/*.py)
+SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* chapters/*/* api/* static/* templates/* tools/*.py attnlib/*.py)
 
 book: _build/ready ## Builds the website from the stored outputs, with warnings as errors
 	@echo "Open _build/html/index.html"
@@ -52,6 +52,9 @@ lab: .venv/ready ## Opens the chapters in JupyterLab
 
 serve: book ## Shows the website at http://127.0.0.1:8000 (PORT=... for another door)
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+screenshots: book ## Takes a picture of every page, wide and narrow, light and dark (needs Chromium)
+	$(BIN)/python tools/screenshots.py
 
 pdf: .venv/ready ## Builds the PDF (needs xelatex, latexmk, xindy and FreeFont)
 	rm -rf _build/latex

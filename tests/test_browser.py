@@ -163,6 +163,9 @@ IN_EVERY_LOOK = ["sideways", "overlap", "contrast", "figures"]
 def faults(visitor):
     """Return every fault of the open page."""
     found = [line for check in ONCE for line in check(visitor)]
+    visitor.page.evaluate(
+        "document.querySelectorAll('details').forEach((box) => (box.open = true))"
+    )
     found += [f"{check}: {line}" for check in ONCE_IN_SCRIPT for line in visitor.ask(check)]
     for size in (WIDE, NARROW):
         for theme in ("light", "dark"):
@@ -288,6 +291,7 @@ def test_a_good_page_has_no_faults(visitor, tmp_path):
             "<style>@media (prefers-color-scheme: dark) { p { color: #999 } }</style><p>x</p>",
             "1280 px, dark: contrast",
         ),
+        ("<details><summary>x</summary><p style='color: #888'>x</p></details>", "contrast 3.54"),
         ("<img alt='A cat' src='data:,' style='filter: invert(1)'>", "figures: A cat"),
     ],
 )

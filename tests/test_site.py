@@ -230,6 +230,15 @@ def test_every_chapter_says_how_long_it_takes(site):
         assert words / 250 <= minutes <= words / 70, (page, minutes, words)
 
 
+def test_the_path_of_an_hour_takes_an_hour(site):
+    page = site / "chapters" / "how_to_read.html"
+    links = parsed(page).select("#an-hour-the-idea li a")
+    paths = [target_of(page, link["href"]) for link in links]
+    times = [parsed(path).select_one(".reading-time").get_text() for path in paths]
+    assert 45 <= sum(int(time.split()[0]) for time in times) <= 60
+    assert PAGES[0] in str(paths[0]) and "how_to_read" in source(PAGES[0])
+
+
 # The reference of the package, and its source in the chapters.
 
 
@@ -238,7 +247,7 @@ NOT_FOR_READERS = {"checks", "triton_compile"}  # what the public functions use
 
 def entries(site):
     """Return every name that a page of the reference describes, and its entry there."""
-    pages = [parsed(site / f"{page}.html") for page in PAGES if page.startswith("reference/")]
+    pages = [parsed(site / f"{page}.html") for page in PAGES if page.startswith("api/")]
     return {term["id"]: term.parent for page in pages for term in page.select("dl.py > dt[id]")}
 
 

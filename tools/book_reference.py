@@ -65,7 +65,7 @@ def show_sources(app, doctree):
 
 def source_box(page, name, step):
     summary = f"<summary>Source of <code>attnlib.{name}</code></summary>"
-    target = f"{step.__module__}.{name}"
+    target, source = f"{step.__module__}.{name}", inspect.getsource(step)
     link = addnodes.pending_xref(
         "", nodes.Text("its entry in the reference"), refdomain="py", reftype="func",
         reftarget=target, refdoc=page, refexplicit=True, refwarn=True,
@@ -73,7 +73,7 @@ def source_box(page, name, step):
     return addnodes.only(
         "",
         nodes.raw("", f'<details class="source">{summary}', format="html"),
-        nodes.literal_block("", inspect.getsource(step), language="python"),
+        nodes.literal_block(source, source, language="python"),
         nodes.paragraph(
             "", "", nodes.Text("Shapes, errors and an example: "), link, nodes.Text(".")
         ),
