@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from notebooks import ROOT, code_cells, pictures
 
-from attnlib import plots
+from attnlib import explorer, plots
 from conftest import picture_difference
 
 SOURCE = """
@@ -29,13 +29,17 @@ def png(values):
 
 def run_nbval(folder, *, printed="weight  0.5000\n", values=(0.25, 0.75)):
     """Run nbval on a notebook of one cell with these stored outputs; return pytest's exit code."""
-    picture = base64.b64encode(png(values)).decode()
-    data = {"image/png": picture, "text/plain": "<Picture with 1 axes>"}
-    outputs = [
-        nbformat.v4.new_output("stream", name="stdout", text=printed),
-        nbformat.v4.new_output("execute_result", data, execution_count=1),
-    ]
-    cell = nbformat.v4.new_code_cell(SOURCE, execution_count=1, outputs=outputs)
+    bundle = {"image/png": png(values), "text/plain": "<Picture with 1 axes>"}
+    stream = nbformat.v4.new_output("stream", name="stdout", text=printed)
+    return run_cell(folder, SOURCE, [stream], bundle)
+
+
+def run_cell(folder, source, streams, bundle):
+    """Run nbval on a cell that stores these streams and, last, a bundle by mime type."""
+    picture = base64.b64encode(bundle["image/png"]).decode()
+    data = bundle | {"image/png": picture}
+    outputs = [*streams, nbformat.v4.new_output("execute_result", data, execution_count=1)]
+    cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=outputs)
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "one.ipynb")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider"]
     command += ["-o", "addopts=", "--nbval", "--nbval-current-env", str(folder / "one.ipynb")]
@@ -57,6 +61,16 @@ def run_nbval(folder, *, printed="weight  0.5000\n", values=(0.25, 0.75)):
 )
 def test_nbval_compares_numbers_and_pictures(stored, expected, tmp_path):
     assert run_nbval(tmp_path, **stored) == expected
+
+
+def test_nbval_compares_live_figures(tmp_path):
+    source = "from attnlib import explorer\nexplorer.dilated_pattern(8)"
+    bundle = explorer.dilated_pattern(8)._repr_mimebundle_()
+    assert run_cell(tmp_path, source, [], bundle) == 0
+    changed = bundle[explorer.MIME_TYPE] | {"padding": 5}
+    assert run_cell(tmp_path, source, [], bundle | {explorer.MIME_TYPE: changed}) == 1
+    other = explorer.dilated_pattern(16)._repr_mimebundle_()["image/png"]
+    assert run_cell(tmp_path, source, [], bundle | {"image/png": other}) == 1
 
 
 def test_one_digit_in_a_large_heat_map_is_noticed():

@@ -40,7 +40,9 @@ def test_no_error_no_stderr(cell):
 
 @each_code_cell
 def test_what_prints_has_an_output(cell):
-    prints = re.search(r"\bshow\.(?!to_numpy|number)\w+\(|\bplots\.\w+\(", cell["source"])
+    prints = re.search(
+        r"\bshow\.(?!to_numpy|number)\w+\(|\b(?:plots|explorer)\.\w+\(", cell["source"]
+    )
     if prints and not cell["outputs"]:
         return "its output is missing; run `make notebooks`"
 

@@ -1,5 +1,6 @@
 """The website, built as `make book` does and read page by page; and the checks, on bad pages."""
 
+import base64
 import importlib
 import inspect
 import json
@@ -282,8 +283,12 @@ def test_chapters_show_the_source_of_each_step_from_the_package(site):
 # Small copies of the book.
 
 
-def small_book(folder, text, address=""):
-    """Make a book of one chapter and the bibliography, with the settings of this one."""
+def small_book(folder, text, address="", figures=None):
+    """Make a book of one chapter and the bibliography, with the settings of this one.
+
+    figures: {name: bundle of mime types}; each becomes the output of a chapter of that name.
+    """
+    figures = figures or {}
     for part in ("static", "templates", "tools"):
         shutil.copytree(ROOT / part, folder / part)
     (folder / "references.bib").write_text((ROOT / "references.bib").read_text())
@@ -291,12 +296,21 @@ def small_book(folder, text, address=""):
     assert config.count('\n  url: ""\n') == 1, "the repository's address is one key, empty today"
     (folder / "_config.yml").write_text(config.replace('\n  url: ""\n', f'\n  url: "{address}"\n'))
     (folder / "_toc.yml").write_text(
-        "format: jb-article\nroot: chapters/first\nsections:\n  - file: chapters/bibliography\n"
+        "format: jb-article\nroot: chapters/first\nsections:\n"
+        + "".join(f"  - file: chapters/{name}\n" for name in ["bibliography", *figures])
     )
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# First\n\n" + text}
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     notebook = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     (folder / "chapters").mkdir()
+    for name, bundle in figures.items():
+        data = bundle | {"image/png": base64.b64encode(bundle["image/png"]).decode()}
+        output = {"output_type": "execute_result", "execution_count": 1, "metadata": {}}
+        code = {"cell_type": "code", "id": "b", "metadata": {}, "source": "figure"}
+        code |= {"execution_count": 1, "outputs": [output | {"data": data}]}
+        title = cell | {"source": f"# {name}\n\nA figure."}
+        written = json.dumps(notebook | {"cells": [title, code]})
+        (folder / "chapters" / f"{name}.ipynb").write_text(written)
     (folder / "chapters" / "first.ipynb").write_text(json.dumps(notebook))
     shutil.copy(ROOT / "chapters" / "bibliography.md", folder / "chapters")
     return build(folder, folder)

@@ -1,14 +1,18 @@
 """What the website needs and _config.yml alone cannot say. Sphinx loads it for every build."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree
 
+import vl_convert
 from docutils import nodes
 from PIL import Image
 from sphinxcontrib.bibtex.plugin import register_plugin
 from sphinxcontrib.bibtex.style.referencing import BracketStyle
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
+
+from attnlib import explorer
 
 BINDER = "https://mybinder.org"
 
@@ -49,6 +53,35 @@ def copy_mathjax(app):
     (target / "tex-chtml.js").write_bytes((package / "tex-chtml.js").read_bytes())
 
 
+def write_vega(app):
+    """Put Vega under _static, where explorer.js loads it from once a reader meets a live figure."""
+    if app.builder.format == "html":
+        vega = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+        static = Path(app.outdir) / "_static"
+        static.mkdir(parents=True, exist_ok=True)
+        its_own_names = f"(() => {{{vega}}})();"
+        (static / "vega.js").write_text(its_own_names, encoding="utf-8")
+
+
+def draw_explorers(app, page, source):
+    """Turn the Vega-Lite in a notebook's outputs into HTML before it is read."""
+    if explorer.MIME_TYPE not in source[0]:
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            spec = output.get("data", {}).pop(explorer.MIME_TYPE, None)
+            if spec is not None:
+                output["data"]["text/html"] = explorer.page(spec)
+    source[0] = json.dumps(notebook)
+
+
+def add_explorer(app, page, template, context, doctree):
+    """Give explorer.js to the pages that hold a figure of attnlib.explorer, and to no other."""
+    if '<div class="explorer"' in context.get("body", ""):
+        app.add_js_file("explorer.js", loading_method="defer")
+
+
 def size_figures(app, doctree, page):
     """Show a figure at the size that matplotlib gave it in inches, and load it when it comes near.
 
@@ -71,5 +104,8 @@ def setup(app):
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
     app.connect("config-inited", add_repository_buttons)
     app.connect("builder-inited", copy_mathjax)
+    app.connect("builder-inited", write_vega)
+    app.connect("source-read", draw_explorers)
+    app.connect("html-page-context", add_explorer)
     app.connect("doctree-resolved", size_figures)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
