@@ -44,7 +44,7 @@ bench: .venv/ready ## Times attention beside torch's and writes benchmarks/atten
 	$(BIN)/python -m benchmarks.attention && $(BIN)/python -m benchmarks.dilated
 
 notebooks: .venv/ready ## Runs every chapter again and stores its outputs; rewrites the page of claims
-	$(BIN)/python tools/execute.py chapters/*.ipynb
+	$(BIN)/python tools/execute.py chapters/*.ipynb chapters/solutions/*.ipynb
 	$(BIN)/python tools/claims.py
 
 lab: .venv/ready ## Opens the chapters in JupyterLab
