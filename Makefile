@@ -5,7 +5,7 @@ BIN := .venv/bin
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test minilm test-gpu bench notebooks lab serve screenshots pdf lint clean
+.PHONY: help setup book test minilm test-gpu bench notebooks lab serve screenshots pdf epub lint clean
 
 help: ## Lists the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -56,10 +56,11 @@ serve: book ## Shows the website at http://127.0.0.1:8000 (PORT=... for another 
 screenshots: book ## Takes a picture of every page, wide and narrow, light and dark (needs Chromium)
 	$(BIN)/python tools/screenshots.py
 
-pdf: .venv/ready ## Builds the PDF (needs xelatex, latexmk, xindy and FreeFont)
-	rm -rf _build/latex
-	max_print_line=1000 $(BIN)/jupyter-book build -q -W -n --keep-going --all --builder pdflatex .
-	$(BIN)/python tools/latex_log.py _build/latex/self-attention.log
+pdf: .venv/ready ## Builds _build/attention.pdf (needs TeX Live; says how to install it)
+	$(BIN)/python tools/to_print.py pdf
+
+epub: .venv/ready ## Builds _build/attention.epub, for e-readers
+	$(BIN)/python tools/to_print.py epub
 
 lint: .venv/ready ## Checks style and spelling
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
