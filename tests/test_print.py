@@ -4,6 +4,7 @@ What needs TeX, poppler or Java is skipped where they are missing, and fails the
 """
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pytest
@@ -20,7 +22,7 @@ from notebooks import ROOT, read
 from PIL import Image
 from test_site import PAGES, source
 
-from tools import to_print
+from tools import book_print, to_print
 
 EPUBCHECK = Path("/usr/share/java/epubcheck.jar")
 EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}  # 14 November 2023
@@ -199,6 +201,29 @@ def test_same_sources_same_bytes(pdf, tmp_path):
     subprocess.run(command, cwd=tmp_path, env=os.environ | dates, check=True, capture_output=True)
     assert again.read_bytes() == pdf.read_bytes()
     assert str(pdf.parent.parent).encode() not in pdf.read_bytes() + objects(pdf)
+
+
+@pytest.mark.parametrize(
+    "address, where",
+    [
+        ("https://example.org/book/", "at https://example.org/book/chapters/score.html"),
+        ("", "on the website, chapters/score.html"),
+    ],
+)
+def test_a_picture_of_a_live_figure_says_where_it_lives(address, where):
+    figure = {"data": {"application/vnd.vegalite.v5+json": {}, "image/png": ""}}
+    still = {"data": {"image/png": ""}}
+    cells = [
+        {"metadata": {"mystnb": {"image": {"alt": "Arcs."}}}, "outputs": [output]}
+        for output in (figure, still)
+    ]
+    app = SimpleNamespace(
+        builder=SimpleNamespace(name="latex"), config=SimpleNamespace(html_baseurl=address)
+    )
+    text = [json.dumps({"cells": cells})]
+    book_print.say_where_it_is_live(app, "chapters/score", text)
+    first, second = [c["metadata"]["mystnb"]["image"]["alt"] for c in json.loads(text[0])["cells"]]
+    assert first == f"Arcs. You can change this figure {where}." and second == "Arcs."
 
 
 # The EPUB.

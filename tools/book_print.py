@@ -1,4 +1,4 @@
-"""What the PDF and the EPUB need and _config.yml alone cannot say; Sphinx loads it for every build."""
+"""What the PDF and the EPUB need and _config.yml alone cannot say. Sphinx loads it always."""
 
 import json
 import re
@@ -20,7 +20,7 @@ WIDEST, HIGHEST = 5.9, 7.8  # inches: a figure, so that its caption has room
 # Bold is for terms where they are explained, for questions and for emphasis. A term is a few words
 # in small letters; these are small words that are only stressed.
 TERM = re.compile(r"[a-z][a-z-]*( [a-z-]+){0,2}")
-STRESSED = set("all columns direction hard may not one".split())
+STRESSED = {"all", "columns", "hard", "may", "not", "one", "query in blue"}
 
 
 def configure(app, config):
@@ -106,7 +106,7 @@ class Figures(SphinxPostTransform):
                 image.replace_self(nodes.figure("", image.deepcopy(), caption))
 
     def width(self, path):
-        """Return the width in print: 0.8 of matplotlib's, for text of 8 pt, or what the page has."""
+        """Return the width in print: 0.8 of matplotlib's, for text of 8 pt, or what a page has."""
         with Image.open(path) as png:
             inches = png.width / png.info.get("dpi", (96, 96))[0]
             return f"{min(0.8 * inches, WIDEST, HIGHEST * png.width / png.height):.2f}in"

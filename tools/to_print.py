@@ -16,15 +16,13 @@ PROGRAMS = "xelatex latexmk makeindex kpsewhich".split()
 FILES = """LibertinusSerif-Regular.otf LibertinusMath-Regular.otf InconsolataN-Regular.otf
 DejaVuSansMono.ttf unicode-math.sty newunicodechar.sty titlesec.sty truncate.sty
 needspace.sty""".split()
-INSTALL = """  Debian, Ubuntu: sudo apt-get install texlive-xetex texlive-latex-recommended texlive-latex-extra \\
-                      texlive-fonts-recommended texlive-fonts-extra latexmk fonts-dejavu-core
+INSTALL = """  Debian, Ubuntu: sudo apt-get install texlive-xetex texlive-latex-recommended \\
+                      texlive-latex-extra texlive-fonts-recommended texlive-fonts-extra \\
+                      latexmk fonts-dejavu-core
   macOS:          brew install --cask mactex-no-gui   (and open a new terminal)"""
-FAULTS = re.compile(
-    r"^!|Missing character|(?:[Rr]eference|Citation) .* undefined|undefined references",
-    re.MULTILINE,
-)
-OVERFULL = re.compile(r"^Overfull .*?\((\d+\.?\d*)pt too (?:wide|high)\)", re.MULTILINE)
-TOLERANCE = 10  # pt over the edge that nobody sees
+FAULT = re.compile("^!|Missing character|([Rr]eference|Citation) .* undefined|undefined references")
+OVERFULL = re.compile(r"^Overfull .*?\((\d+\.?\d*)pt too (wide|high)\)")
+TOLERANCE = 10  # pt; less over the edge is not seen
 NO_GIT_DATE = "1767225600"  # of a copy without its history: 1 January 2026
 
 
@@ -42,7 +40,7 @@ def faults(log):
     return [
         line
         for line in log.splitlines()
-        if FAULTS.search(line)
+        if FAULT.search(line)
         or ((over := OVERFULL.search(line)) and float(over.group(1)) > TOLERANCE)
     ]
 
@@ -73,9 +71,8 @@ def sphinx(folder, name, *builder):
 def pdf(folder):
     """Build FOLDER/_build/attention.pdf."""
     if missing := missing_tex():
-        sys.exit(
-            f"The PDF needs TeX Live. Missing here: {', '.join(missing)}. Install it:\n{INSTALL}"
-        )
+        here = f"Missing here: {', '.join(missing)}."
+        sys.exit(f"The PDF needs TeX Live. {here} Install it:\n{INSTALL}")
     latex = sphinx(folder, "latex", "--builder", "latex")
     command = ["latexmk", "-silent", "-xelatex", "-interaction=nonstopmode", "-halt-on-error"]
     run = subprocess.run(
@@ -93,10 +90,8 @@ def epub(folder):
     """Build FOLDER/_build/attention.epub."""
     made = sphinx(folder, "epub", "--builder", "custom", "--custom-builder", "epub")
     target = folder / "_build" / "attention.epub"
-    with (
-        ZipFile(made / "attention.epub") as source,
-        ZipFile(target, "w") as packed,
-    ):  # again, without dates
+    with ZipFile(made / "attention.epub") as source, ZipFile(target, "w") as packed:
+        # The same files in one order and without dates; the first, by the standard, uncompressed.
         for name in sorted(source.namelist(), key=lambda name: (name != "mimetype", name)):
             method = ZIP_STORED if name == "mimetype" else ZIP_DEFLATED
             packed.writestr(ZipInfo(name), source.read(name), compress_type=method)
