@@ -25,7 +25,7 @@ STRESSED = {"all", "columns", "hard", "may", "not", "one", "query in blue"}
 
 def configure(app, config):
     """Set what the two need, over what sphinx_jupyterbook_latex has set for the PDF."""
-    title, author = config.project, config.author
+    title, author = config.html_title, config.author
     config.latex_documents = [(config.root_doc, "attention.tex", title, author, "manual")]
     config.latex_toplevel_sectioning = "part"
     config.jblatex_captions_to_parts = False  # Parts, below, numbers the root page too
@@ -80,7 +80,7 @@ class Parts(SphinxPostTransform):
         for section in root.findall(nodes.section):
             if section is not root:
                 section.attributes.pop("header_level", None)
-        book = nodes.section("", nodes.title("", self.config.project))
+        book = nodes.section("", nodes.title("", self.config.html_title))
         front = addnodes.start_of_file("", docname=self.config.root_doc)
         self.document.replace(root, book)
         front += root

@@ -20,7 +20,7 @@ INSTALL = """  Debian, Ubuntu: sudo apt-get install texlive-xetex texlive-latex-
                       texlive-latex-extra texlive-fonts-recommended texlive-fonts-extra \\
                       latexmk fonts-dejavu-core
   macOS:          brew install --cask mactex-no-gui   (and open a new terminal)"""
-FAULT = re.compile("^!|Missing character|([Rr]eference|Citation) .* undefined|undefined references")
+FAULT = re.compile("^!|Missing character|(reference|Reference|Citation) .* undefined|undefined ref")
 OVERFULL = re.compile(r"^Overfull .*?\((\d+\.?\d*)pt too (wide|high)\)")
 TOLERANCE = 10  # pt; less over the edge is not seen
 NO_GIT_DATE = "1767225600"  # of a copy without its history: 1 January 2026
