@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attnlib import attention, dilated_attention
+from attnlib import attention
 
 
 def every_pair_is_scored(namespace, replace):
@@ -11,16 +11,6 @@ def every_pair_is_scored(namespace, replace):
         "dilated_attention",
         lambda query, key, value, **_: attention(query, key, value, implementation="formula"),
     )
-
-
-def gaps_are_forgotten(namespace, replace):
-    "Every branch has the rate 1, so the one as long as the text scores every pair."
-
-    def without_gaps(*arrays, segment_lengths, dilation_rates):
-        rates = [1] * len(dilation_rates)
-        return dilated_attention(*arrays, segment_lengths=segment_lengths, dilation_rates=rates)
-
-    replace("dilated_attention", without_gaps)
 
 
 def the_window_is_ignored(namespace, replace):
@@ -43,7 +33,6 @@ def nothing_is_given_up(namespace, replace):
 MUTATIONS = {
     20: [
         every_pair_is_scored,
-        gaps_are_forgotten,
         the_window_is_ignored,
         nothing_is_given_up,
     ],
