@@ -243,7 +243,7 @@ def test_the_path_of_an_hour_takes_an_hour(site):
 # The reference of the package, and its source in the chapters.
 
 
-NOT_FOR_READERS = {"checks", "triton_compile"}  # what the public functions use
+NOT_FOR_READERS = {"checks", "ranks", "triton_compile"}  # what the public functions use
 
 
 def entries(site):

@@ -17,6 +17,8 @@ BUILT = {
     "chapters/weighted_sum": ["weighted_sum", "attention"],
     "chapters/multi_head": ["split_heads", "merge_heads", "multi_head_attention"],
     "chapters/linear_memory": ["merge"],
+    "chapters/dilated_attention": ["dilated_attention"],
+    "chapters/block": ["sinusoidal_positions", "rotary"],
 }
 
 
