@@ -26,9 +26,11 @@ from matplotlib.testing.exceptions import ImageComparisonFailure
 from nbval.plugin import IPyNbCell
 
 from attnlib import pretrained
+from attnlib.explorer import MIME_TYPE
 
 # RMS over 0 to 255. The same numbers give the same bytes; one digit in a large heat map gives 0.8.
 PICTURE_TOLERANCE = 0.3
+LIVE_TOLERANCE = 1e-7  # live figures store 8 decimals, of which the last differs between processors
 
 READS_THE_WEIGHTS = "trained_model.ipynb"  # and what is marked minilm
 
@@ -54,10 +56,14 @@ compare_texts = IPyNbCell.compare_outputs
 
 
 def compare_outputs(cell, new, stored, skip_compare=None):
-    """Compare the texts as nbval does, then every PNG by its pixels."""
-    if not compare_texts(cell, new, stored, skip_compare):
+    """Compare the texts as nbval does, then every PNG by its pixels, then live figures."""
+    if not compare_texts(
+        cell, new, stored, (*(skip_compare or cell.parent.skip_compare), MIME_TYPE)
+    ):
         return False
     apart = picture_difference(_pngs(new), _pngs(stored))
+    if not apart and not is_same_figure(_live(new), _live(stored)):
+        apart = "the specification of a live figure differs from the stored one"
     if apart:
         cell.comparison_traceback.append(apart)
     return not apart
@@ -81,6 +87,22 @@ def picture_difference(new, stored):
         if apart:
             return f"picture {i} differs from the stored one:\n{apart}"
     return None
+
+
+def is_same_figure(new, stored):
+    """Say whether two specifications hold the same, numbers to LIVE_TOLERANCE."""
+    if isinstance(new, float | int) and isinstance(stored, float | int):
+        return abs(new - stored) <= LIVE_TOLERANCE
+    if isinstance(new, dict) and isinstance(stored, dict):
+        return new.keys() == stored.keys() and all(is_same_figure(new[k], stored[k]) for k in new)
+    if isinstance(new, list) and isinstance(stored, list):
+        return len(new) == len(stored) and all(map(is_same_figure, new, stored))
+    return new == stored
+
+
+def _live(outputs):
+    data = (output.get("data", {}) for output in outputs)
+    return [d[MIME_TYPE] for d in data if MIME_TYPE in d]
 
 
 def _pngs(outputs):

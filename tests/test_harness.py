@@ -13,7 +13,7 @@ import pytest
 from notebooks import ROOT, code_cells, pictures
 
 from attnlib import explorer, plots
-from conftest import picture_difference
+from conftest import is_same_figure, picture_difference
 
 SOURCE = """
 from attnlib import plots, show
@@ -94,3 +94,12 @@ def test_stored_pictures_are_sharp_and_not_blank(chapter):
             pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(picture)), format="png")
             assert pixels.shape[1] >= 700, "at least 700 pixels wide"
             assert pixels[..., :3].std() > 0.02, "something is drawn"
+
+
+def test_a_live_figure_is_compared_number_by_number():
+    stored = {"raw": [[1.0, 2.0]], "title": "sat"}
+    assert is_same_figure({"raw": [[1.0 + 1e-8, 2.0]], "title": "sat"}, stored)
+    assert not is_same_figure({"raw": [[1.0 + 1e-6, 2.0]], "title": "sat"}, stored)
+    assert not is_same_figure({"raw": [[1.0, 2.0]], "title": "cat"}, stored)
+    assert not is_same_figure({"raw": [[1.0]], "title": "sat"}, stored)
+    assert not is_same_figure({"raw": [[1.0, 2.0]]}, stored)
