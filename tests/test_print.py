@@ -72,9 +72,9 @@ def title(page):
 
 
 def last_words(page):
-    """Return the end of a page's last sentence, from where no formula or citation stands in it."""
+    """Return the end of a page's last sentence, from where no formula, citation or cell stands in it."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", source(page).strip())  # links as their words
-    text = re.split(r"\{[\w:]+\}`[^`]+`|\$[^$]+\$|```.*?```", text, flags=re.DOTALL)
+    text = re.split(r"\{[\w:]+\}`[^`]+`|\$[^$]+\$|```.*?```|\|", text, flags=re.DOTALL)
     text = [part for part in text if len(plain(part)) > 15][-1]
     return re.split(r"(?<=[.?!:])\s", text.strip())[-1]
 

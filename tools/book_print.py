@@ -1,6 +1,7 @@
 """What the PDF and the EPUB need and _config.yml alone cannot say. Sphinx loads it always."""
 
 import json
+import posixpath
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ PREAMBLE = Path(__file__).parent / "print" / "preamble.tex"
 EPUB_STYLE = Path(__file__).parent / "print" / "epub.css"
 EPUB_STYLES = ["pygments.css", "epub.css"]  # Sphinx makes the first
 PAGE = "textwidth=150mm,textheight=238mm,headheight=14pt"
+LONG_TABLE, LINE = 12, 80  # rows; characters on a line
 WIDEST, HIGHEST = 5.9, 7.8  # inches: a figure, so that its caption has room
 # Bold is for terms where they are explained, for questions and for emphasis. A term is a few words
 # in small letters; these are small words that are only stressed.
@@ -31,6 +33,7 @@ def configure(app, config):
     config.jblatex_captions_to_parts = False  # Parts, below, numbers the root page too
     config.jblatex_show_tocs = False
     config.latex_use_xindy = False
+    config.latex_domain_indices = False
     config.latex_show_pagerefs = True
     config.numfig_format = config.numfig_format | {"figure": "Figure %s"}
     config.latex_elements = {
@@ -64,9 +67,12 @@ def configure(app, config):
     config.nb_mime_priority_overrides = [("epub", "text/html", None)]  # a picture instead
 
 
-def number_figures_by_chapter(app):
-    if app.builder.format == "latex":
-        app.config.numfig_secnum_depth = 2  # parts, then chapters
+def configure_one(app):
+    """Set what would change the website if it held there too."""
+    if app.builder.name == "latex":
+        app.config.numfig_secnum_depth = 2  # figures are numbered in chapters, chapters in parts
+    if app.builder.name == "epub":
+        app.config.html_domain_indices = False
 
 
 class Parts(SphinxPostTransform):
@@ -110,6 +116,34 @@ class Figures(SphinxPostTransform):
         with Image.open(path) as png:
             inches = png.width / png.info.get("dpi", (96, 96))[0]
             return f"{min(0.8 * inches, WIDEST, HIGHEST * png.width / png.height):.2f}in"
+
+
+class Tables(SphinxPostTransform):
+    """Let a long table go over the page's end, with columns as wide as their texts ask for."""
+
+    builders = ("latex",)
+    default_priority = 660
+
+    def run(self):
+        for table in list(self.document.findall(nodes.table)):
+            rows = [[self.text(cell) for cell in row] for row in table.findall(nodes.row)]
+            if len(rows) > LONG_TABLE:
+                table["classes"].append("longtable")
+                columns = list(zip(*rows, strict=True))
+                words = [max(map(len, " ".join(column).split()), default=1) for column in columns]
+                texts = [sum(map(len, column)) / len(column) for column in columns]
+                left = (LINE - sum(words) - 2 * len(words)) / sum(texts)
+                spec = "".join(
+                    r">{\raggedright\arraybackslash}p{%.3f\linewidth}"
+                    % ((word + left * text) / LINE)
+                    for word, text in zip(words, texts, strict=True)
+                )
+                table.replace_self([addnodes.tabular_col_spec(spec=spec), table.deepcopy()])
+
+    def text(self, cell):
+        """Return what a cell prints, nearly: a formula's letters, a link with its page."""
+        page = " (page 100)" * bool(list(cell.findall(nodes.reference)))
+        return re.sub(r"\\[a-z]+|[{}_^$]", "", cell.astext()) + page
 
 
 class Code(SphinxPostTransform):
@@ -182,6 +216,11 @@ class Epub(Epub3Builder):
 
     html_tag = Epub3Builder.html_tag.replace(">", ' lang="en" xml:lang="en">')
 
+    def get_toc(self):
+        super().get_toc()
+        for entry in self.refnodes:  # such as chapters/../api/index.xhtml
+            entry["refuri"] = posixpath.normpath(entry["refuri"])
+
     def build_content(self):
         static = Path(self.outdir, "_static")
         for path in Path(self.outdir).rglob("*"):
@@ -228,10 +267,10 @@ def say_where_it_is_live(app, page, source):
 
 def setup(app):
     app.connect("config-inited", configure, priority=900)
-    app.connect("source-read", say_where_it_is_live)
+    app.connect("source-read", say_where_it_is_live, priority=400)  # before book_site
     app.connect("html-page-context", drop_scripts, priority=900)
     app.add_builder(Epub, override=True)
-    app.connect("builder-inited", number_figures_by_chapter)
-    for transform in (Parts, Figures, Code, Index, NoButtons, Formulas):
+    app.connect("builder-inited", configure_one)
+    for transform in (Parts, Figures, Tables, Code, Index, NoButtons, Formulas):
         app.add_post_transform(transform)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,8 +14,8 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = "xelatex latexmk makeindex kpsewhich".split()
 FILES = """LibertinusSerif-Regular.otf LibertinusMath-Regular.otf InconsolataN-Regular.otf
-DejaVuSansMono.ttf unicode-math.sty newunicodechar.sty titlesec.sty truncate.sty
-needspace.sty""".split()
+DejaVuSansMono.ttf DejaVuSans.ttf unicode-math.sty newunicodechar.sty titlesec.sty
+truncate.sty""".split()
 INSTALL = """  Debian, Ubuntu: sudo apt-get install texlive-xetex texlive-latex-recommended \\
                       texlive-latex-extra texlive-fonts-recommended texlive-fonts-extra \\
                       latexmk fonts-dejavu-core
