@@ -72,7 +72,7 @@ def title(page):
 
 
 def last_words(page):
-    """Return the end of a page's last sentence, from where no formula, citation or cell stands in it."""
+    """Return the end of a page's last sentence, after its last formula, citation or cell."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", source(page).strip())  # links as their words
     text = re.split(r"\{[\w:]+\}`[^`]+`|\$[^$]+\$|```.*?```|\|", text, flags=re.DOTALL)
     text = [part for part in text if len(plain(part)) > 15][-1]
