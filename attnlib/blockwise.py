@@ -60,9 +60,8 @@ def _forward(query, key, value, attn_mask, band, scale, exact):
     """
     xp = array_namespace(query)
     wide = {"dtype": _widen(query[..., :0, :]).dtype, "device": device_of(query)}
-    out = xp.zeros((*query.shape[:-1], value.shape[-1]), **wide)
-    if not exact:
-        out = _narrow(out, like=query)
+    dtype = wide["dtype"] if exact else query.dtype
+    out = xp.zeros((*query.shape[:-1], value.shape[-1]), dtype=dtype, device=wide["device"])
     lse = xp.full(query.shape[:-1], -math.inf, **wide)
 
     def one_block(job):

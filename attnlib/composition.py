@@ -12,6 +12,7 @@ read: two hops. There are no positions: the order of the facts says nothing.
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import torch
 from attnlib import small_model
 from attnlib.device import processor
 from attnlib.nn import EncoderLayer
+from attnlib.recall import fit
 
 ANIMALS, PLACES = small_model.ANIMALS[:6], small_model.PLACES[:6]
 ROOMS = ("hall", "attic", "barn", "yard", "shed", "porch")
@@ -162,18 +164,8 @@ def train(variant: str, *, steps: int = STEPS, seed: int = 0) -> Follower:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Follower(**VARIANTS[variant]).double()
-    rng = np.random.default_rng(seed)
-    optimizer = torch.optim.Adam(
-        [p for p in model.parameters() if p.requires_grad], lr=LEARNING_RATE
-    )
-    for _ in range(steps):
-        things, where, answers = map(torch.tensor, facts(rng, BATCH))
-        loss = torch.nn.functional.cross_entropy(model(things, where), answers)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    return model
+    draw = partial(facts, batch=BATCH)
+    return fit(model, draw, steps=steps, seed=seed, learning_rate=LEARNING_RATE)
 
 
 @torch.no_grad()

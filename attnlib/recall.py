@@ -141,11 +141,24 @@ def train(kind: str, draw, *, steps: int, seed: int = 0, dtype=torch.float64) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Recaller(kind).to(dtype)
+    return fit(model, partial(draw, batch=BATCH), steps=steps, seed=seed)
+
+
+def fit(model, draw, *, steps: int, seed: int, learning_rate: float = LEARNING_RATE):
+    """Train a classifier in place on fresh rows at every step; return it.
+
+    draw: draw(rng) gives the arrays that the model takes, and last the answers.
+    Source: Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
+
+    >>> fit(Recaller("rnn"), partial(pairs, num_pairs=4, batch=2), steps=1, seed=0).kind
+    'rnn'
+    """
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    learned = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=learning_rate)
     for _ in range(steps):
-        keys, values, answers = map(torch.tensor, draw(rng, batch=BATCH))
-        loss = torch.nn.functional.cross_entropy(model(keys, values), answers)
+        *inputs, answers = map(torch.tensor, draw(rng))
+        loss = torch.nn.functional.cross_entropy(model(*inputs), answers)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -12,6 +12,7 @@ three patterns: "dense" (all earlier words), "window" (the nearest) and "dilated
 import json
 import os
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import torch
 from attnlib.device import processor
 from attnlib.dilated import dilated_attention
 from attnlib.heads import merge_heads, split_heads
-from attnlib.recall import BATCH, LEARNING_RATE, TEST_SEED, VOCABULARY, WIDTH, _matrix, pairs
+from attnlib.recall import BATCH, TEST_SEED, VOCABULARY, WIDTH, _matrix, fit, pairs
 from attnlib.steps import attention
 
 LENGTH, HEADS = 32, 4  # 31 pairs and the question
@@ -85,16 +86,8 @@ def train(pattern: str, num_layers: int, *, steps: int, seed: int = 0) -> Sparse
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = SparseRecaller(pattern, num_layers)
-    rng = np.random.default_rng(seed)
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    for _ in range(steps):
-        keys, values, answers = map(torch.tensor, pairs(rng, LENGTH - 1, BATCH))
-        loss = torch.nn.functional.cross_entropy(model(keys, values), answers)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    return model
+    draw = partial(pairs, num_pairs=LENGTH - 1, batch=BATCH)
+    return fit(model, draw, steps=steps, seed=seed)
 
 
 @torch.no_grad()
