@@ -30,9 +30,11 @@ from attnlib import checks
 from attnlib.masks import window_mask
 from attnlib.steps import _narrow, _widen
 
-QUERY_BLOCK = 1024  # queries a block
-KEY_BLOCK = 1024  # keys a block
-BAND_KEY_BLOCK = 256  # keys a block under is_causal or window, to waste less at their edges
+BLOCK = 1024, 512  # queries and keys a block
+BAND_BLOCK = 128, 1024  # under is_causal or window: few queries, to waste less at the edges
+PAIRS = 1024 * 1024  # scores at once: heads of a few words share a job
+MOST_ABOVE = 4.0  # how far a score rounded to bfloat16 may lie above m, in powers of two
+LOG2_E = math.log2(math.e)
 
 
 def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
@@ -54,57 +56,102 @@ def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, 
 
 
 def _forward(query, key, value, attn_mask, band, scale, exact):
-    """Return out (..., H, N, d_v) and lse (..., H, N), one head and one block of queries a job.
+    """Return out (..., H, N, d_v) and lse (..., H, N), some heads and one block of queries a job.
 
     exact: low precision is not rounded anywhere, not even in out.
     """
     xp = array_namespace(query)
     wide = {"dtype": _widen(query[..., :0, :]).dtype, "device": device_of(query)}
     dtype = wide["dtype"] if exact else query.dtype
-    out = xp.zeros((*query.shape[:-1], value.shape[-1]), dtype=dtype, device=wide["device"])
-    lse = xp.full(query.shape[:-1], -math.inf, **wide)
+    out = xp.empty((*query.shape[:-1], value.shape[-1]), dtype=dtype, device=wide["device"])
+    lse = xp.empty((*query.shape[:-1], 1), **wide)
+    *grouped, out_, lse_ = _grouped(key, query, key, value, attn_mask, out, lse)
+    is_rounded = not exact and _rounds_scores(query, attn_mask, scale)
+    add_block = _add_rounded_block if is_rounded else _add_block
+    unit = scale if is_rounded else 1.0  # of m
+    jobs = list(_jobs(grouped[0], grouped[1], band))
+    most = max((_pairs(job) for job in jobs), default=0)
 
-    def one_block(job):
-        head, kv_head, rows, blocks = job
-        q = _widen(query[head][rows])  # (n, d_k)
-        m = xp.full((q.shape[0], 1), -math.inf, **wide)
-        l = xp.zeros((q.shape[0], 1), **wide)
-        a = xp.zeros((q.shape[0], value.shape[-1]), **wide)
-        for part, columns in blocks:
-            k, v = _widen(key[kv_head][columns]), value[kv_head][columns]
-            at = slice(rows.start + part.start, rows.start + part.stop)
-            mask = _part(attn_mask, head, at, columns)
-            s = _masked_scores(q[part], k, scale, mask, band, at, columns)  # (n, m)
-            _add_block(s, v, m[part], l[part], a[part], exact)
-            del s  # before the next block's are made
-        is_empty = l == 0
-        l = xp.where(is_empty, xp.ones_like(l), l)
-        out[head][rows] = _narrow(xp.where(is_empty, xp.zeros_like(a), a / l), like=out)
-        lse[head][rows] = (m + xp.log(l))[:, 0]
+    def work(jobs):
+        dtype = query.dtype if is_rounded else wide["dtype"]
+        scratch = xp.empty(most, dtype=dtype, device=wide["device"])
+        for heads, rows, blocks in jobs:
+            at = (*heads, rows)
+            size = out_[at].shape[:-1]  # c key heads, g of their queries, n
+            m = xp.full((*size, 1), 0.0 if is_rounded else -math.inf, **wide)
+            l = xp.zeros((*size, 1), **wide)
+            a = xp.zeros((*size, value.shape[-1]), **wide)
+            for columns in blocks:
+                q, k, v, mask = _block(*grouped, heads, rows, columns)
+                s = scratch[: math.prod(size) * k.shape[-2]].reshape((*size, k.shape[-2]))
+                hidden = mask, _edges(band, rows, columns, like=q)
+                add_block(q, k, v, hidden, scale, m, l, a, s)
+            is_empty = l == 0
+            l = xp.where(is_empty, xp.ones_like(l), l)
+            out_[at] = _narrow(xp.where(is_empty, xp.zeros_like(a), a / l), like=out)
+            lse_[at] = xp.where(is_empty, -math.inf, m * unit + xp.log(l))
 
-    _run(one_block, _jobs(query, key, band), _threads(query))
-    return out, lse
+    _run(work, jobs, _threads(query))
+    return out, lse[..., 0]
 
 
-def _add_block(s, v, m, l, a, exact):
-    """Add the keys of one block to m (n, 1), l (n, 1) and a (n, d_v), in place.
+def _add_block(q, k, v, hidden, scale, m, l, a, s):
+    """Add the keys of one block to m (c, g, n, 1), l (c, g, n, 1) and a (c, g, n, d_v), in place.
 
-    s: (n, m) is overwritten. v: (m, d_v).
+    c key heads, g queries' heads to each: q is (c, g, n, d_k), k (c, 1, m, d_k), v (c, 1, m, d_v).
+    s: (c, g, n, m) is memory for the scores.
     """
-    xp = array_namespace(s)
-    m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (n, 1)
+    xp = array_namespace(q)
+    _write_scores(q, k, hidden, scale, s)
+    m_new = xp.maximum(m, xp.max(s, axis=-1, keepdims=True))  # (c, g, n, 1)
     shift = _finite(m_new)
     s -= shift
-    p = _exp_in_place(s)  # (n, m)
-    rescale = xp.exp(m - shift)  # (n, 1)
+    p = _exp_in_place(s)  # (c, g, n, m)
+    rescale = xp.exp(m - shift)  # (c, g, n, 1)
     l *= rescale
     l += xp.sum(p, axis=-1, keepdims=True)
     a *= rescale
-    if not exact and _is_bfloat16_fast(v):
-        a += p.to(v.dtype) @ v  # rounds the weights to bfloat16, as torch's own kernel does
-    else:
-        a += p @ _widen(v)  # (n, m) @ (m, d_v)
+    a += p @ _widen(v)  # (c, g, n, m) @ (c, 1, m, d_v)
     m[...] = m_new
+
+
+def _add_rounded_block(q, k, v, hidden, scale, m, l, a, s):
+    """Add the keys of one block as _add_block does, by bfloat16's own matrix products.
+
+    Such a product is summed in float32 and then rounded to 8 bits: too coarse for scores, fine for
+    scores less the largest. So m, in units of q · k, is subtracted within the product: its three
+    bytes are three more columns of q, against ones in k. Where m turns out too small the product
+    is made again; after the third time nothing is left but the rounding of float32.
+    """
+    alpha = scale * LOG2_E  # p = 2^(alpha (q · k - m))
+    ones = k.new_ones((*k.shape[:-1], 3))
+    k_and_ones = torch.cat([k, ones], -1).expand(*q.shape[:2], -1, -1).flatten(0, 1)
+    is_new = l == 0  # (c, g, n, 1): rows whose m says nothing yet
+    most = torch.where(is_new, 0.0, MOST_ABOVE)
+    for _ in range(3):
+        q_and_m = torch.cat([q, *_three_bytes(-m)], -1).flatten(0, 1)
+        product = s.flatten(0, 1)  # the same memory
+        torch.baddbmm(product, q_and_m, k_and_ones.mT, beta=0, alpha=alpha, out=product)
+        _hide(s, *hidden)
+        if s.max() <= MOST_ABOVE and not is_new.any():
+            break
+        top = s.amax(-1, keepdim=True).float()  # (c, g, n, 1)
+        is_off = top.isfinite() & (torch.where(is_new, top.abs(), top) > most)
+        if not is_off.any():
+            break
+        raised = torch.where(is_off, top, 0.0)
+        before = m.clone()
+        m += raised / alpha
+        rescale = torch.exp2((alpha * (before - m)).clamp(max=100.0))  # of 0 where it is so large
+        l *= rescale
+        a *= rescale
+        is_new |= is_off  # m may be too large by the rounding of top
+        most[...] = MOST_ABOVE
+    else:
+        s -= raised
+    p = s.exp2_()
+    l += p.sum(-1, keepdim=True, dtype=l.dtype)
+    a += p @ v  # (c, g, n, m) @ (c, 1, m, d_v)
 
 
 def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, scale, mask_too):
@@ -115,27 +162,29 @@ def _backward(query, key, value, attn_mask, out, lse, grad_out, grad_lse, band, 
     """
     wide = {"dtype": lse.dtype, "device": lse.device}
     D = (grad_out * out).sum(-1) - grad_lse  # (..., H, N)
-    grad_query = torch.zeros(query.shape, **wide)
-    grad_key = torch.zeros(key.shape, **wide)
-    grad_value = torch.zeros(value.shape, **wide)
-    grad_mask = torch.zeros(attn_mask.shape, **wide) if mask_too else None
-    for head, kv_head, rows, blocks in _jobs(query, key, band):
-        for part, columns in blocks:
-            at = slice(rows.start + part.start, rows.start + part.stop)
-            q, dO = _widen(query[head][at]), grad_out[head][at]  # (n, d_k), (n, d_v)
-            k, v = _widen(key[kv_head][columns]), _widen(value[kv_head][columns])
-            mask = _part(attn_mask, head, at, columns)
-            s = _masked_scores(q, k, scale, mask, band, at, columns)  # (n, m)
-            P = _exp_in_place(s.sub_(_finite(lse[head][at])[:, None]))  # (n, m)
-            grad_value[kv_head][columns] += P.mT @ dO  # (m, d_v)
-            dS = (dO @ v.mT).sub_(D[head][at][:, None]).mul_(P)  # (n, m)
-            grad_query[head][at] += dS @ k * scale  # (n, d_k)
-            grad_key[kv_head][columns] += dS.mT @ q * scale  # (m, d_k)
+    gradients = [torch.zeros(x.shape, **wide) for x in (query, key, value)]
+    gradients.append(torch.zeros(attn_mask.shape, **wide) if mask_too else None)
+    grouped = _grouped(key, query, key, value, attn_mask)
+    grouped_gradients = _grouped(key, *gradients)
+    more = _grouped(key, grad_out, lse[..., None], D[..., None])
+    for heads, rows, blocks in _jobs(*grouped[:2], band):
+        dO, lse_, D_ = (x[(*heads, rows)] for x in more)  # (c, g, n, d_v or 1)
+        for columns in blocks:
+            q, k, v, mask = _block(*grouped, heads, rows, columns)
+            grad_q, grad_k, grad_v, grad_mask = _block(*grouped_gradients, heads, rows, columns)
+            s = dO.new_empty((*q.shape[:-1], k.shape[-2]))  # (c, g, n, m)
+            _write_scores(q, k, (mask, _edges(band, rows, columns, like=q)), scale, s)
+            P = _exp_in_place(s.sub_(_finite(lse_)))  # (c, g, n, m)
+            grad_v += (P.mT @ dO).sum(1, keepdim=True)  # (c, 1, m, d_v)
+            dS = (dO @ _widen(v).mT).sub_(D_).mul_(P)  # (c, g, n, m)
+            grad_q += dS @ _widen(k) * scale  # (c, g, n, d_k)
+            grad_k += (dS.mT @ _widen(q)).sum(1, keepdim=True) * scale  # (c, 1, m, d_k)
             if mask_too:
-                shared = _part(grad_mask, head, at, columns)
-                shared += dS.sum_to_size(shared.shape)
-    narrow = (grad.to(query.dtype) for grad in (grad_query, grad_key, grad_value))
-    return *narrow, grad_mask.to(attn_mask.dtype) if mask_too else None
+                grad_mask += dS.sum_to_size(grad_mask.shape)
+    return tuple(
+        None if grad is None else grad.to(x.dtype)
+        for grad, x in zip(gradients, (query, key, value, attn_mask), strict=True)
+    )
 
 
 class _Blockwise(torch.autograd.Function):
@@ -174,75 +223,113 @@ class _Gradients(torch.autograd.Function):
         )
 
 
-def _jobs(query, key, band):
-    """Yield each head, its key head, a block of its queries, and the blocks of keys they may see.
+def _grouped(key, *arrays):
+    """Return views (..., H_k, g, rows, columns): g consecutive query heads share one key head.
 
-    With each block of keys comes the part of the queries that may see any of them: under a band
-    the first or the last queries of the block may not. Heads are tuples of indices, the rest are
-    slices.
+    An axis of heads that is missing, and the g of a key, has size 1. None stays None.
+    """
+    key_heads = key.shape[-3] if key.ndim > 2 else 1
+    return [x if x is None else _split_heads(x, key_heads) for x in arrays]
+
+
+def _split_heads(x, key_heads):
+    lead, heads = (x.shape[:-3], x.shape[-3]) if x.ndim > 2 else ((), 1)
+    c = 1 if heads == 1 else key_heads
+    return x.reshape((*lead, c, heads // max(c, 1), *x.shape[-2:]))
+
+
+def _jobs(query, key, band):
+    """Yield some key heads, a block of their queries, and the blocks of keys that these may see.
+
+    query, key: grouped. The heads come as indices of the leading axes, a slice of key heads and one
+    of their groups, as many as keep the pairs at once under PAIRS; the rest are slices.
     """
     left, right, offset = band
-    num_queries, num_keys = query.shape[-2], key.shape[-2]
-    key_block = KEY_BLOCK if left < 0 and right < 0 else BAND_KEY_BLOCK
-    for head in product(*map(range, query.shape[:-2])):
-        kv_head = head
-        if head:  # consecutive query heads share one key head
-            kv_head = (*head[:-1], head[-1] * key.shape[-3] // query.shape[-3])
-        for i in range(0, num_queries, QUERY_BLOCK):
-            end = min(i + QUERY_BLOCK, num_queries)
+    *lead, key_heads, group, num_queries, _ = query.shape
+    num_keys = key.shape[-2]
+    n, m = BLOCK if left < 0 and right < 0 else BAND_BLOCK
+    n, m = max(1, min(n, num_queries)), max(1, min(m, num_keys))
+    g = max(1, min(group, PAIRS // (n * m)))
+    c = max(1, PAIRS // (n * m * g))
+    for index in product(*map(range, lead)):
+        for x, y, i in product(*map(range, (0, 0, 0), (key_heads, group, num_queries), (c, g, n))):
+            heads = (*index, slice(x, min(x + c, key_heads)), slice(y, min(y + g, group)))
+            rows = slice(i, min(i + n, num_queries))
             first = 0 if left < 0 else max(0, i + offset - left)
-            last = num_keys if right < 0 else min(num_keys, end + offset + right)
-            blocks = []
-            for j in range(first, last, key_block):
-                columns = slice(j, min(j + key_block, last))
-                low = i if right < 0 else max(i, j - offset - right)
-                high = end if left < 0 else min(end, columns.stop - offset + left)
-                blocks.append((slice(low - i, high - i), columns))
-            yield head, kv_head, slice(i, end), blocks
+            last = num_keys if right < 0 else min(num_keys, rows.stop + offset + right)
+            yield heads, rows, [slice(j, min(j + m, last)) for j in range(first, last, m)]
 
 
-def _masked_scores(q, k, scale, mask, band, rows, columns):
-    """Return the scores (n, m) of one block, -inf where a pair may not meet."""
-    xp = array_namespace(q)
-    s = q @ k.T  # (n, d_k) @ (d_k, m)
-    s *= scale
+def _pairs(job):
+    """Return how many scores the largest block of a job has."""
+    heads, rows, blocks = job
+    slices = *heads[-2:], rows, max(blocks, key=lambda x: x.stop - x.start, default=slice(0, 0))
+    return math.prod(x.stop - x.start for x in slices)
+
+
+def _block(query, key, value, mask, heads, rows, columns):
+    """Return views of one block: q (c, g, n, d_k), k (c, 1, m, d_k), v (c, 1, m, d_v), mask.
+
+    Where the mask has size 1 its part has size 1; it is (c, g, n, m) elsewhere, or None.
+    """
+    at, there = (*heads, rows), (*heads[:-1], slice(None), columns)
+    if mask is not None:
+        place = (*heads, rows, columns)
+        place = place[len(place) - mask.ndim :]
+        shared = [slice(0, 1) if isinstance(i, slice) else 0 for i in place]
+        sizes = zip(mask.shape, place, shared, strict=True)
+        mask = mask[tuple(one if size == 1 else i for size, i, one in sizes)]
+    return query[at], key[there], value[there], mask
+
+
+def _edges(band, rows, columns, like):
+    """Return the columns of a block that is_causal or window hides in part, and what they show.
+
+    Each is a slice and a bool array (n, columns): at most one at the left and one at the right.
+    """
     left, right, offset = band
     offset += rows.start - columns.start  # the block's first query, counted from its first key
-    cut_left = left >= 0 and offset + s.shape[0] - 1 - left > 0
-    cut_right = right >= 0 and offset + right < s.shape[1] - 1
-    allowed = None
-    if cut_left or cut_right:
-        allowed = window_mask(*s.shape, window=(left, right), offset=offset, like=q)
+    n, m = rows.stop - rows.start, columns.stop - columns.start
+    low = min(m, max(0, offset + n - 1 - left)) if left >= 0 else 0  # all see the keys from here
+    high = max(0, min(m, offset + right + 1)) if right >= 0 else m  # to here
+    parts = [slice(0, low), slice(high, m)] if low < high else [slice(0, m)]
+    mask = functools.partial(window_mask, n, window=(left, right), like=like)
+    return [
+        (part, mask(part.stop - part.start, offset=offset - part.start))
+        for part in parts
+        if part.start < part.stop
+    ]
+
+
+def _write_scores(q, k, hidden, scale, s):
+    """Write the scores of one block to s (c, g, n, m), -inf where a pair may not meet."""
+    array_namespace(q).matmul(_widen(q), _widen(k).mT, out=s)  # (c, g, n, d_k) @ (c, 1, d_k, m)
+    s *= scale
+    mask, edges = hidden
+    if mask is not None and checks.dtype_name(mask) != "bool":
+        s += _widen(mask)
+    _hide(s, mask, edges)
+
+
+def _hide(s, mask, edges):
+    """Put -inf where a pair may not meet, whatever stands there."""
     if mask is not None:
-        open_pairs = mask
-        if checks.dtype_name(mask) != "bool":
-            s += _widen(mask)
-            open_pairs = mask != -math.inf
-        allowed = open_pairs if allowed is None else allowed & open_pairs
-    return s if allowed is None else xp.where(allowed, s, -math.inf)
+        shown = mask if checks.dtype_name(mask) == "bool" else mask != -math.inf
+        edges = [(slice(None), shown), *edges]
+    for columns, shown in edges:
+        part = s[..., columns]
+        part[...] = array_namespace(s).where(shown, part, -math.inf)
 
 
-def _part(mask, head, rows, columns):
-    """Return a view of a mask's part for one block; where the mask has size 1 it has size 1."""
-    if mask is None:
-        return None
-    place = (*head, rows, columns)
-    place = place[len(place) - mask.ndim :]
-    shared = [slice(0, 1) if isinstance(i, slice) else 0 for i in place]
-    sizes = zip(mask.shape, place, shared, strict=True)
-    return mask[tuple(one if size == 1 else i for size, i, one in sizes)]
-
-
-def _run(function, jobs, threads):
+def _run(work, jobs, threads):
     """Do every job, each in one of the threads, where BLAS then has one thread as well."""
     if threads == 1:
-        for job in jobs:
-            function(job)
+        work(jobs)
         return
+    shared = iter(jobs)
     with _blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
-        # a copied context takes numpy.errstate along
-        waiting = [pool.submit(contextvars.copy_context().run, function, job) for job in jobs]
-        for done in waiting:
+        contexts = [contextvars.copy_context() for _ in range(threads)]  # they take errstate along
+        for done in [pool.submit(context.run, work, shared) for context in contexts]:
             done.result()
 
 
@@ -263,11 +350,23 @@ def _blas():
     return ThreadpoolController().select(user_api="blas")
 
 
-def _is_bfloat16_fast(v):
-    """Say whether v is bfloat16 on a device that multiplies it faster than float32."""
-    if checks.dtype_name(v) != "bfloat16":
-        return False
-    return v.is_cuda or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+def _rounds_scores(query, attn_mask, scale):
+    """Say whether a bfloat16 query's blocks can be, and had better be, bfloat16 as well."""
+    is_additive = attn_mask is not None and checks.dtype_name(attn_mask) != "bool"
+    is_bfloat16 = checks.dtype_name(query) == "bfloat16"
+    return is_bfloat16 and not is_additive and scale != 0 and _is_bfloat16_fast(query)
+
+
+def _is_bfloat16_fast(tensor):
+    """Say whether its device multiplies bfloat16 faster than float32."""
+    return tensor.is_cuda or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+
+
+def _three_bytes(m):
+    """Return three bfloat16 tensors of 8 bits each, whose sum is m in float32."""
+    high = m.bfloat16()
+    middle = (m - high).bfloat16()
+    return high, middle, (m - high - middle).bfloat16()
 
 
 def _finite(m):
@@ -278,5 +377,5 @@ def _finite(m):
 
 def _exp_in_place(s):
     """Return exp(s) = 2^(s · log2 e) in the memory of s: exp2 takes half of exp's time or less."""
-    s *= math.log2(math.e)
+    s *= LOG2_E
     return array_namespace(s).exp2(s, out=s)

@@ -21,10 +21,10 @@ formula = functools.partial(attention, implementation="formula")
 
 @pytest.fixture
 def blocks_of_four(monkeypatch):
-    """8 queries, and 8 keys or, under is_causal or window, 4."""
-    monkeypatch.setattr(blockwise, "QUERY_BLOCK", 8)
-    monkeypatch.setattr(blockwise, "KEY_BLOCK", 8)
-    monkeypatch.setattr(blockwise, "BAND_KEY_BLOCK", 4)
+    """8 queries and 8 keys or, under is_causal or window, 4 and 4."""
+    monkeypatch.setattr(blockwise, "BLOCK", (8, 8))
+    monkeypatch.setattr(blockwise, "BAND_BLOCK", (4, 4))
+    monkeypatch.setattr(blockwise, "PAIRS", 64)
 
 
 def same(ours, theirs):
@@ -122,8 +122,22 @@ def test_bfloat16_stays_as_exact_as_torch_in_long_rows(scale, gradient):
     assert_as_exact_as_torch(ours, torchs, exact)
 
 
+@pytest.mark.parametrize("size", [1e3, 1e8, 1e30])
+def test_bfloat16_finds_the_largest_of_enormous_scores(monkeypatch, size):
+    monkeypatch.setattr(blockwise, "_is_bfloat16_fast", lambda tensor: True)
+    query, key, value = [torch.tensor(x).bfloat16() for x in draw((70, 8), (1100, 8), (1100, 4))]
+    out, lse = fused(query * size**0.5, key * size**0.5, value, return_lse=True)
+    scores = (query * size**0.5).double() @ (key * size**0.5).double().mT / 8**0.5
+    first, second = scores.topk(2).values.mT
+    is_clear = first - second > 1e-5 * first + 30  # beyond the rounding of float32: one weight is 1
+    assert is_clear.sum() > 35
+    largest = value[scores.argmax(-1)]
+    torch.testing.assert_close(out[is_clear], largest[is_clear], rtol=2**-7, atol=0)
+    torch.testing.assert_close(lse[is_clear].double(), first[is_clear], rtol=2**-8, atol=0)
+
+
 def test_bfloat16_weights_are_rounded_only_where_no_gradient_is_asked(monkeypatch):
-    monkeypatch.setattr(blockwise, "_is_bfloat16_fast", lambda v: v.dtype == torch.bfloat16)
+    monkeypatch.setattr(blockwise, "_is_bfloat16_fast", lambda tensor: True)
     inputs = [torch.tensor(x).bfloat16() for x in draw((50, 8), (300, 8), (300, 8))]
     exact = fused(*[x.double() for x in inputs])
     rounded, kept = fused(*inputs), fused(*[x.requires_grad_() for x in inputs])
@@ -138,7 +152,7 @@ LENGTHS = 1024, 4096, 16384
 
 def assert_grows_linearly(peaks):
     """Check that 4 times the length takes at most 4 times the bytes, but for one block's tiles."""
-    tiles = 4 * blockwise.QUERY_BLOCK * blockwise.KEY_BLOCK  # 4 arrays of float32 of half the sides
+    tiles = 4 * blockwise.PAIRS  # an array of float32
     for shorter, longer in zip(peaks, peaks[1:], strict=False):
         assert longer <= 4 * shorter
     assert peaks[-1] < tiles + 32 * LENGTHS[-1] * 4 * 4  # a few arrays like the inputs

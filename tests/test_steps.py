@@ -80,9 +80,10 @@ each_torch_way = pytest.mark.parametrize("kind, implementation", TORCH_WAYS)
 def small_blocks():
     """Let 4 queries and 5 keys fill several blocks, the last one in part."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blockwise, "QUERY_BLOCK", 3)
-        patch.setattr(blockwise, "KEY_BLOCK", 4)
-        patch.setattr(blockwise, "BAND_KEY_BLOCK", 2)
+        patch.setattr(blockwise, "BLOCK", (3, 4))
+        patch.setattr(blockwise, "BAND_BLOCK", (3, 2))
+        patch.setattr(blockwise, "PAIRS", 24)
+        patch.setattr(blockwise, "_is_bfloat16_fast", lambda tensor: True)
         yield
 
 
