@@ -9,7 +9,7 @@ For is_causal the sequence is dealt out like cards: rank r holds rows r, r + P, 
 row i of rank r, which is row r + iP of the sequence, sees row j of rank s exactly where j ≤ i
 (s ≤ r) or j < i (s > r), so that every step has about the same work for every rank.
 
-Sources: Liu et al. 2023, section 3 (the ring); Brandon et al. 2023, section 3 (the stripes).
+Sources: Liu et al. 2023, section 3 (the ring); Brandon et al. 2023 (the stripes).
 """
 
 import math
@@ -32,7 +32,7 @@ def shard(array: Array, rank: int, size: int) -> Array:
     array: (..., N, d), NumPy or torch.
     Returns: (..., n, d), a view; n is N/size, rounded up for the first N mod size ranks.
     Raises: ValueError where array has no rows or rank is not among 0 to size - 1.
-    Source: Brandon et al. 2023, section 3.
+    Source: Brandon et al. 2023.
 
     >>> shard(torch.arange(5)[:, None], 1, 2).ravel().tolist()
     [1, 3]
@@ -52,7 +52,7 @@ def unshard(shards: Sequence[Array]) -> Array:
     shards: (..., n, d), one a rank.
     Returns: (..., N, d).
     Raises: ValueError where the numbers of rows are not those that shard gives.
-    Source: Brandon et al. 2023, section 3.
+    Source: Brandon et al. 2023.
 
     >>> unshard([torch.tensor([[0], [2]]), torch.tensor([[1]])]).ravel().tolist()
     [0, 1, 2]
@@ -90,7 +90,7 @@ def ring_attention(
     Raises: before any work and on every rank, ValueError or TypeError that names the argument and
     the rank. RuntimeError where a rank does not answer within the timeout of the group; the group
     is of no use any more then. There are no second derivatives.
-    Source: Liu et al. 2023, section 3 and algorithm 1; Brandon et al. 2023, section 3.
+    Source: Liu et al. 2023, section 3 and algorithm 1; Brandon et al. 2023.
     """
     told = ranks.agree(group, lambda: _describe(query, key, value, is_causal, enable_gqa))
     num_queries, num_keys = zip(*(theirs["rows"] for theirs in told), strict=True)
