@@ -18,7 +18,7 @@ class KeyValueCache:
 
     key: (..., H, n, d_k), value: (..., H, n, d_v) after n words; None before the first. Each append
     copies them to a longer tensor: what serves many reserves the room beforehand.
-    Source: Shazeer 2019, section 2.4.1 (incremental decoding).
+    Source: Shazeer 2019, section 2.4 (incremental decoding).
 
     >>> cache = KeyValueCache()
     >>> key, value = cache.append(torch.ones(2, 1, 4), torch.ones(2, 1, 4))

@@ -34,7 +34,7 @@ def rotary(x: Array, *, offset: int = 0) -> Array:
     Returns: (..., N, d_k), in x's kind, dtype and device. Gradients flow for torch tensors.
     Raises: ValueError where x has fewer than two axes or an odd last axis; TypeError where it is
     no floating NumPy array or torch tensor.
-    Source: Su et al. 2021 (RoFormer), section 3.2.2, equation 34.
+    Source: Su et al. 2021 (RoFormer), section 3.4.2, equation 34.
 
     >>> rotary(np.array([[1.0, 0.0], [1.0, 0.0]])).round(4).tolist()
     [[1.0, 0.0], [0.5403, 0.8415]]
