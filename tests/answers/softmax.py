@@ -8,6 +8,11 @@ def stable(s):
     return e / e.sum(axis=-1, keepdims=True)
 
 
+def in_place(s, T):
+    s /= T
+    return stable(s)
+
+
 ANSWERS = {
     "with_temperature": {
         "right": lambda s, T: stable(s / T),
@@ -20,6 +25,10 @@ ANSWERS = {
                 lambda s, T: np.exp(s / T) / np.exp(s / T).sum(axis=-1, keepdims=True),
                 "exp overflows",
             ),
+            (lambda s, T: stable(s), "changes nothing"),
+            (lambda s, T: stable(s) ** (1 / T), "to a power"),
+            (lambda s, T: np.exp(s / T), "not divided by their sum"),
+            (in_place, "s has changed"),
             (lambda s, T: None, "returns None"),
         ],
     },
