@@ -2,8 +2,8 @@
 
 A chapter's code cells are executed in this process, in order, up to the last that shows a claim.
 Before a cell tagged claim-N runs, it is run once under each of the chapter's mutations of claim N,
-on a copy of the names it would see. Each such cell has to fail by an assertion under one of them, and each mutation has to be
-noticed by one such cell.
+on a copy of the names it would see. Each such cell has to fail by an assertion under one of them,
+and each mutation has to be noticed by one such cell.
 """
 
 import importlib

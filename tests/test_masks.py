@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from kinds import KINDS, needs_cuda
+from reference import may_meet
 
 from attnlib import causal_mask, dilated_mask, padding_mask, window_mask
-from reference import may_meet
 
 SIZES = [(3, 5), (5, 3), (4, 4), (1, 6), (6, 1), (0, 3), (3, 0)]
 OFFSETS = [0, 2, -2, 7, -7]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 import torch
 from kinds import Kind, as_torch, assert_as_exact_as_torch, draw, float64, make, needs_cuda
 from notebooks import ROOT
@@ -20,7 +21,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 import attnlib
-import reference
 from attnlib import attention
 
 pytest.importorskip("triton", reason="triton is not installed; it exists for Linux only")

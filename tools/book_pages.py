@@ -57,12 +57,25 @@ def describe(doctree):
 
 
 def minutes(doctree):
-    """Return the minutes that a page takes to read: its words, and the lines of its cells."""
-    prose = (p.astext() for p in doctree.findall(nodes.paragraph))
-    cells = (c.astext() for c in doctree.findall(nodes.literal_block) if is_input(c))
+    """Return the minutes that a page takes to read: its words, and the lines of its cells.
+
+    The exercises are not read but done; their time is the reader's own.
+    """
+    prose = (p.astext() for p in doctree.findall(nodes.paragraph) if not is_exercise(p))
+    cells = doctree.findall(nodes.literal_block)
+    cells = (c.astext() for c in cells if is_input(c) and not is_exercise(c))
     words = sum(len(text.split()) for text in prose)
     lines = sum(len(text.splitlines()) for text in cells)
     return max(1, round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE))
+
+
+def is_exercise(node):
+    """Say whether a node stands in the section of exercises."""
+    while node.parent is not None:
+        if "exercises" in node.get("ids", []):
+            return True
+        node = node.parent
+    return False
 
 
 def is_input(block):
