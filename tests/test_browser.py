@@ -43,36 +43,40 @@ class Silent(http.server.SimpleHTTPRequestHandler):
 
 
 class Visitor:
-    """A browser, the folders that it is shown over http, and what the open page did."""
+    """A browser's tab, the folders that it is shown over http, and what the open page did."""
 
     def __init__(self, browser):
         self.context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
         self.context.add_init_script(CHECKS)
         self.servers = {}
+        self.requests, self.errors = [], []
         self.page = None
 
     def address(self, folder):
         if folder not in self.servers:
             handler = functools.partial(Silent, directory=str(folder))
             server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
             self.servers[folder] = server
         return f"http://127.0.0.1:{self.servers[folder].server_port}"
 
     def open(self, folder, name, by_file=False):
         """Open one page of a site and wait until it has all that it asks for."""
-        if self.page:
-            self.page.close()
-        self.page = self.context.new_page()
+        if self.page is None:  # one tab for all: a new one costs more than a page
+            self.page = self.context.new_page()
+            self.page.on("request", lambda request: self.requests.append(request.url))
+            self.page.on(
+                "requestfailed", lambda request: self.errors.append(f"failed: {request.url}")
+            )
+            self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+            self.page.on("console", lambda x: x.type == "error" and self.errors.append(x.text))
+        self.page.goto("about:blank")
+        self.show(WIDE, "light")
         self.requests, self.errors = [], []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda line: line.type == "error" and self.errors.append(line.text))
         self.origin = folder.as_uri() if by_file else self.address(folder)
         self.folder = folder
         self.page.goto(f"{self.origin}/{name}.html")
-        self.page.wait_for_load_state("networkidle")
+        self.ask("settled")
         return self
 
     def show(self, size, theme):
