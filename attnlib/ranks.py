@@ -56,9 +56,9 @@ def exchange(
                     operations.append(dist.P2POp(direction, tensor, group=group, group_peer=peer))
                     peers.append(peer)
 
-    def attempt(action, peers):
+    def attempt(peers, action, *arguments):
         try:
-            return action()
+            return action(*arguments)
         except RuntimeError as error:
             names = " or ".join(f"rank {peer}" for peer in sorted(set(peers)))
             raise RuntimeError(
@@ -66,12 +66,17 @@ def exchange(
                 "timeout of the group"
             ) from error
 
-    started = attempt(lambda: dist.batch_isend_irecv(operations), peers) if operations else []
+    # NCCL has to be given all messages together; elsewhere one by one tells which rank is missing.
+    if dist.get_backend(group) == "nccl":
+        batches = [(peers, operations)] if operations else []
+    else:
+        batches = [([peer], [one]) for peer, one in zip(peers, operations, strict=True)]
+    started = [(who, attempt(who, dist.batch_isend_irecv, what)) for who, what in batches]
 
     def finish():
-        apart = len(started) == len(peers)  # NCCL answers for all messages at once
-        for i, work in enumerate(started):
-            attempt(work.wait, peers[i : i + 1] if apart else peers)
+        for who, works in started:
+            for work in works:
+                attempt(who, work.wait)
         return incoming
 
     return finish

@@ -279,9 +279,10 @@ WRONG_FOR_ALL = {
 def disagree(rank, size):
     """Make every wrong call in turn, then a right one: after a disagreement the group still works.
 
-    At the end rank 1 leaves without a word while the others call.
+    At the end rank 1 leaves without a word while the others call, twice.
     """
     said = {}
+    left = dist.new_group([0, 2])
 
     def attempt(name, inputs, options):
         try:
@@ -295,7 +296,9 @@ def disagree(rank, size):
         attempt(name, inputs(rank), options)
     attempt("right", [x()] * 3, CAUSAL)
     if rank != 1:
-        attempt("left alone", [x()] * 3, {})
+        attempt("left alone", [x()] * 3, {})  # found out while it waits
+        attempt("still alone", [x()] * 3, {})  # known before it sends
+        dist.barrier(left)  # neither leaves while the other still calls
     return said
 
 
@@ -319,9 +322,13 @@ def test_after_a_disagreement_the_group_still_works():
 def test_a_rank_that_leaves_is_named():
     first, _, third = disagreements()
     for rank, of_rank in ((0, first), (2, third)):
-        assert of_rank["left alone"] == (
-            f"RuntimeError: rank {rank}: rank 1 did not answer: it has ended, or takes longer than "
-            "the timeout of the group"
+        assert (
+            of_rank["left alone"]
+            == of_rank["still alone"]
+            == (
+                f"RuntimeError: rank {rank}: rank 1 did not answer: it has ended, or takes longer than "
+                "the timeout of the group"
+            )
         )
 
 
