@@ -123,25 +123,35 @@ globalThis.checks = (() => {
     return grounds.get(element);
   };
   // What an SVG text stands on: the page, and every filled shape drawn before it and under it.
+  const shapes = new Map();
+  const filled = (svg) => {
+    if (!shapes.has(svg)) {
+      const found = [];
+      for (const shape of svg.querySelectorAll("rect, circle, ellipse, path, polygon")) {
+        if (shape.closest("defs, clipPath, mask") || !seen(shape)) continue;
+        const { fill, fillOpacity } = getComputedStyle(shape);
+        if (fill === "none" || fill.startsWith("url")) continue;
+        const [r, g, b, a] = fade(rgba(fill), shape);
+        found.push({ shape, at: shape.getBoundingClientRect(), colour: [r, g, b, a * fillOpacity] });
+      }
+      shapes.set(svg, found);
+    }
+    return shapes.get(svg);
+  };
   const svgGround = (text) => {
-    const svg = text.ownerSVGElement;
     const box = text.getBoundingClientRect();
     const [x, y] = [(box.left + box.right) / 2, (box.top + box.bottom) / 2];
-    let colour = ground(svg);
-    for (const shape of svg.querySelectorAll("rect, circle, ellipse, path, polygon")) {
-      if (!(text.compareDocumentPosition(shape) & Node.DOCUMENT_POSITION_PRECEDING)) continue;
-      if (shape.closest("defs, clipPath, mask") || !seen(shape)) continue;
-      const { fill, fillOpacity } = getComputedStyle(shape);
-      const at = shape.getBoundingClientRect();
-      if (fill === "none" || x < at.left || x > at.right || y < at.top || y > at.bottom) continue;
-      if (fill.startsWith("url")) continue;
-      const [r, g, b, a] = fade(rgba(fill), shape);
-      colour = over([r, g, b, a * fillOpacity], colour);
+    let below = ground(text.ownerSVGElement);
+    for (const { shape, at, colour } of filled(text.ownerSVGElement)) {
+      if (x < at.left || x > at.right || y < at.top || y > at.bottom) continue;
+      const before = text.compareDocumentPosition(shape) & Node.DOCUMENT_POSITION_PRECEDING;
+      if (before) below = over(colour, below);
     }
-    return colour;
+    return below;
   };
   const contrast = () => {
     grounds.clear();
+    shapes.clear();
     const faults = [];
     const judge = (element, ink, paper) => {
       const found = ratio(over(fade(ink, element), paper), paper);

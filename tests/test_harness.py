@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -27,50 +28,53 @@ def png(values):
     return plots.heat_map([values], ["sat"], ["cat", "mat"])._repr_png_()
 
 
-def run_nbval(folder, *, printed="weight  0.5000\n", values=(0.25, 0.75)):
-    """Run nbval on a notebook of one cell with these stored outputs; return pytest's exit code."""
-    bundle = {"image/png": png(values), "text/plain": "<Picture with 1 axes>"}
-    stream = nbformat.v4.new_output("stream", name="stdout", text=printed)
-    return run_cell(folder, SOURCE, [stream], bundle)
-
-
-def run_cell(folder, source, streams, bundle):
-    """Run nbval on a cell that stores these streams and, last, a bundle by mime type."""
-    picture = base64.b64encode(bundle["image/png"]).decode()
-    data = bundle | {"image/png": picture}
+def cell(source, bundle, *streams):
+    """Return a cell that stores these streams and, last, a bundle by mime type."""
+    data = bundle | {"image/png": base64.b64encode(bundle["image/png"]).decode()}
     outputs = [*streams, nbformat.v4.new_output("execute_result", data, execution_count=1)]
-    cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=outputs)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "one.ipynb")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider"]
-    command += ["-o", "addopts=", "--nbval", "--nbval-current-env", str(folder / "one.ipynb")]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
-    )
-    assert b"1 passed" in done.stdout or b"1 failed" in done.stdout, done.stdout.decode()
-    return done.returncode
+    return nbformat.v4.new_code_cell(source, execution_count=1, outputs=outputs)
 
 
-@pytest.mark.parametrize(
-    ("stored", "expected"),
-    [
-        ({}, 0),
-        ({"printed": "weight  0.5001\n"}, 1),
-        ({"values": (0.25, 0.70)}, 1),
-    ],
-    ids=["as stored", "a digit changed", "the picture changed"],
-)
-def test_nbval_compares_numbers_and_pictures(stored, expected, tmp_path):
-    assert run_nbval(tmp_path, **stored) == expected
+def printing(*, printed="weight  0.5000\n", values=(0.25, 0.75)):
+    """Return a cell of SOURCE that stores these outputs."""
+    bundle = {"image/png": png(values), "text/plain": "<Picture with 1 axes>"}
+    return cell(SOURCE, bundle, nbformat.v4.new_output("stream", name="stdout", text=printed))
 
 
-def test_nbval_compares_live_figures(tmp_path):
-    source = "from attnlib import explorer\nexplorer.dilated_pattern(8)"
+def live(*, length=8, **changed):
+    """Return a cell of a live figure that stores it with another picture or specification."""
     bundle = explorer.dilated_pattern(8)._repr_mimebundle_()
-    assert run_cell(tmp_path, source, [], bundle) == 0
-    changed = bundle[explorer.MIME_TYPE] | {"padding": 5}
-    assert run_cell(tmp_path, source, [], bundle | {explorer.MIME_TYPE: changed}) == 1
-    other = explorer.dilated_pattern(16)._repr_mimebundle_()["image/png"]
-    assert run_cell(tmp_path, source, [], bundle | {"image/png": other}) == 1
+    bundle["image/png"] = explorer.dilated_pattern(length)._repr_mimebundle_()["image/png"]
+    bundle[explorer.MIME_TYPE] = bundle[explorer.MIME_TYPE] | changed
+    return cell("from attnlib import explorer\nexplorer.dilated_pattern(8)", bundle)
+
+
+CASES = {
+    "as_stored": ("PASSED", printing),
+    "a_digit_changed": ("FAILED", lambda: printing(printed="weight  0.5001\n")),
+    "the_picture_changed": ("FAILED", lambda: printing(values=(0.25, 0.70))),
+    "a_live_figure_as_stored": ("PASSED", live),
+    "its_specification_changed": ("FAILED", lambda: live(padding=5)),
+    "its_picture_changed": ("FAILED", lambda: live(length=16)),
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory):
+    """Run nbval on a notebook of one cell for each case, and return what it says of each."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for name, (_, make) in CASES.items():
+        nbformat.write(nbformat.v4.new_notebook(cells=[make()]), folder / f"{name}.ipynb")
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "conftest", "-p", "no:cacheprovider"]
+    command += ["-o", "addopts=", "--nbval", "--nbval-current-env", "."]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return dict(re.findall(r"^(\w+)::ipynb::Cell 0 (PASSED|FAILED)", done.stdout, re.M))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nbval_compares_numbers_pictures_and_live_figures(verdicts, case):
+    assert verdicts[case] == CASES[case][0]
 
 
 def test_one_digit_in_a_large_heat_map_is_noticed():

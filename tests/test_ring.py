@@ -321,15 +321,10 @@ def test_after_a_disagreement_the_group_still_works():
 
 def test_a_rank_that_leaves_is_named():
     first, _, third = disagreements()
+    why = "rank 1 did not answer: it has ended, or takes longer than the timeout of the group"
     for rank, of_rank in ((0, first), (2, third)):
-        assert (
-            of_rank["left alone"]
-            == of_rank["still alone"]
-            == (
-                f"RuntimeError: rank {rank}: rank 1 did not answer: it has ended, or takes longer than "
-                "the timeout of the group"
-            )
-        )
+        for call in ("left alone", "still alone"):
+            assert of_rank[call] == f"RuntimeError: rank {rank}: {why}"
 
 
 def test_refuses_to_start_without_a_group():
