@@ -132,9 +132,9 @@ def explore(
     """Let the reader pick a word and see its weights; head, temperature, scale and mask are set.
 
     query, key: (N, d_k), or (H, N, d_k) with a choice of heads, or (L, H, N, d_k) with a choice of
-    layers too. words: N texts. pick: the word to begin with. unasked: words whose rows mean nothing
-    and are greyed. side_by_side: draw all heads, not the chosen one. is_open: show the settings
-    beyond the word at once.
+    layers too, both then named from 1. words: N texts. pick: the word to begin with. unasked: words
+    whose rows mean nothing and are greyed. side_by_side: draw all heads, not the chosen one.
+    is_open: show the settings beyond the word at once.
     Raises: ValueError where the shapes of query, key and words do not fit, or pick is none of them.
     """
     query, key = to_numpy(query), to_numpy(key)
@@ -153,12 +153,13 @@ def explore(
     several = heads > 1 and side_by_side
     choices = [("layer", layers)] if several else [("layer", layers), ("head", heads)]
     shown = range(heads) if several else [None]
+    named = lambda count: [str(n + (layers > 1)) for n in range(count)]  # noqa: E731
     labels = [f"{word} ({i + 1})" for i, word in enumerate(words)]
     params = [
         *_pickers("i", range(len(words)), labels, pick, shown),
         *(
             {"name": name, "value": 0}
-            | ({"bind": _list(range(count), f"{name} ")} if count > 1 else {})
+            | ({"bind": _list(range(count), f"{name} ", named(count))} if count > 1 else {})
             for name, count in choices
         ),
         *_settings(narrow=several),

@@ -4,6 +4,8 @@ Each figure lies on a page of a small book, built as the book is. Every view tha
 read from Vega's own tree of marks, what is drawn and not only its data, and so is the status line.
 """
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -14,7 +16,16 @@ import pytest
 from notebooks import CHAPTERS, code_cells
 from test_site import report, small_book
 
-from attnlib import attention, explorer, multi_head_attention, project, small_model, softmax
+from attnlib import (
+    attention,
+    explorer,
+    multi_head_attention,
+    pretrained,
+    project,
+    small_model,
+    softmax,
+    split_heads,
+)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
@@ -54,9 +65,9 @@ READ = """(name) => {
     } else for (const child of node.items ?? []) walk(child);
   };
   walk(document.querySelector(".explorer").view.scenegraph().root);
-  return found.map((i) => ({ ...i.datum, drawn: {
+  return JSON.stringify(found.map((i) => ({ ...i.datum, drawn: {  // as a text it travels faster
     text: i.text, opacity: i.fillOpacity, stroke: i.strokeWidth, x: i.x, y: i.y,
-    width: i.width, height: i.height, across: i.mark.group.width, down: i.mark.group.height } }));
+    width: i.width, height: i.height, across: i.mark.group.width, down: i.mark.group.height } })));
 }"""
 SET = """(settings) => {
   for (const [name, value] of Object.entries(settings)) {
@@ -100,9 +111,17 @@ def chromium():
 def book(tmp_path_factory):
     """Build a book with one chapter a figure, and a chapter without one."""
     bundles = {name: figure._repr_mimebundle_() for name, figure in FIGURES.items()}
+    bundles["trained_model"] = stored("trained_model")
     folder, run = small_book(tmp_path_factory.mktemp("book"), "No figure here.", figures=bundles)
     assert run.returncode == 0, report(run)
     return folder / "chapters"
+
+
+def stored(chapter):
+    """Return the bundle of the one live figure that a chapter stores."""
+    outputs = [output for cell in code_cells(chapter) for output in cell["outputs"]]
+    [bundle] = [o["data"] for o in outputs if explorer.MIME_TYPE in o.get("data", {})]
+    return bundle | {"image/png": base64.b64decode("".join(bundle["image/png"]))}
 
 
 @pytest.fixture
@@ -139,7 +158,7 @@ def set_to(page, **settings):
 
 def marks(page, name):
     """Return the data and the drawing of every item of one view."""
-    return page.evaluate(READ, name)
+    return json.loads(page.evaluate(READ, name))
 
 
 def status(page):
@@ -251,9 +270,39 @@ def test_each_layer_and_head_by_their_lists(opened):
     page = opened("heads")
     page.locator("summary").click()
     for layer, h, setting in product(range(2), range(2), SETTINGS):
-        set_to(page, layer=str(layer), head=str(h), **setting)
+        set_to(page, layer=str(layer + 1), head=str(h + 1), **setting)  # named from 1
         A = expected(Q_4[layer, h], K_4[layer, h], **setting)
         check_views(page, A, WORDS, SAT, causal=setting["causal"])
+
+
+@pytest.mark.minilm
+def test_every_head_of_the_trained_model(opened):
+    """The chapter's figure: each head against the model's own weights, then 20 random settings."""
+    model = pretrained.load()
+    [words], ids, lengths = pretrained.tokenize(["The cat, which was black, sat on the mat"])
+    _, A = model(ids, lengths, return_weights=True)  # (1, L, H, N, N)
+    page = opened("trained_model")
+    page.locator("summary").click()
+    for n, (layer, h) in enumerate(product(range(6), range(12))):
+        i = n % len(words)
+        set_to(page, layer=str(layer + 1), head=str(h + 1), word_i=choice(words, i))
+        check_views(page, A[0, layer, h].numpy(), words, i)
+
+    streams = [model.embed(ids)]
+    for layer in model.layers:
+        streams.append(layer(streams[-1]))
+    rng = np.random.default_rng(6)
+    for n, sliders in enumerate(random_sliders(seed=6)):
+        layer, h, i = (int(rng.integers(size)) for size in (6, 12, len(words)))
+        W = model.layers[layer].self_attention
+        q, k = (split_heads(part(streams[layer]), 12)[0, h].numpy() for part in (W.W_Q, W.W_K))
+        setting = SETTINGS[n % 4]
+        named = {"layer": str(layer + 1), "head": str(h + 1), "word_i": choice(words, i)}
+        set_to(page, **named, **sliders, **setting)
+        A = expected(q, k, temperature=sliders["temperature"], **setting)
+        more = {"causal": setting["causal"], "threshold": sliders["threshold"]}
+        check_views(page, A, words, i, **more)
+    assert not page.faults
 
 
 def test_heads_side_by_side(opened):
