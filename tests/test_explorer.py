@@ -380,6 +380,21 @@ def test_own_sentence_is_exact(opened):
         assert marks(page, "answer_title")[0]["said"] == f"{chosen[role]} answers"
 
 
+def test_its_tables_hold_every_sentence_of_the_grammar():
+    spec = FIGURES["own_sentence"]._repr_mimebundle_()[explorer.MIME_TYPE]
+    tables = {param["name"]: param.get("value") for param in spec["params"]}
+    raw, votes = np.array(tables["raw"]), np.array(tables["votes"])  # (H, V, V), (H, V, V)
+    W = (TWO.W_Q, TWO.W_K, TWO.W_V, TWO.W_O)
+    filled, lengths, _ = small_model.fill_forms(small_model.all_sentences())
+    assert filled.shape[:2] == (4, 1024)
+    for sentences, length in zip(filled, lengths, strict=True):
+        numbers = sentences[:, :length]  # (1024, N)
+        A = softmax(raw[:, numbers[:, :, None], numbers[:, None, :]] / 2)  # (H, 1024, N, N)
+        logits = sum(A[h] @ votes[h][numbers] for h in range(2))  # (1024, N, V)
+        X = TWO.E[numbers]
+        assert np.abs(logits - multi_head_attention(X, X, X, *W, num_heads=2)).max() < 1e-6
+
+
 def check_answers(page, shares):
     best = np.sort(shares)[::-1][:4]
     for view in ("answer_bars", "answer_words", "answer_numbers"):
