@@ -29,6 +29,12 @@ LOCAL = {
     "gpu_kernel": {"D", "P"},
     "many_devices": {"F", "P"},
 }
+# Chapters in which a word of everyday use is not yet the term that the page explains.
+OTHERWISE = {
+    "block": {"multi_head"},
+    "exponent": {"softmax"},
+    "merge": {"multi_head"},
+}
 
 
 def rows(part, first):
@@ -104,5 +110,6 @@ def test_every_capital_or_greek_letter_is_explained(chapter):
 @pytest.mark.parametrize("cells", rows(TERMS, "term"), ids=lambda cells: cells[0])
 def test_each_term_is_first_used_where_the_page_says(cells):
     pattern = re.compile(rf"\b{re.escape(cells[0])}s?\b", re.I)
-    using = [chapter for chapter in ORDER if pattern.search(prose(chapter))]
+    chapters = [chapter for chapter in ORDER if chapter not in OTHERWISE.get(cells[0], ())]
+    using = [chapter for chapter in chapters if pattern.search(prose(chapter))]
     assert using and using[0] == chapter_of(cells), f"first used in {using[:1]}"
