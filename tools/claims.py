@@ -48,7 +48,7 @@ def page():
     ledger = claims()
     lines = [OPENING.format(count=len(ledger))]
     for number, entry in enumerate(ledger, start=1):
-        lines.append(f"## {number}. {entry['claim'].rstrip('.')}\n")
+        lines.append(f"## Claim {number}. {entry['claim'].rstrip('.')}\n")
         for place in entry["shown"]:
             chapter, section = place["chapter"], place["section"]
             says = re.sub(r"[{}]", "", place["says"])
