@@ -268,6 +268,17 @@ def test_the_reference_has_every_public_function(site):
         assert inspect.ismodule(thing) or f"{thing.__module__}.{name}" in found
 
 
+def test_the_reference_keeps_commands_as_they_are_and_skips_what_says_nothing(site):
+    page = parsed(site / "api" / "models.html")
+    assert any("pretrained --hub [FOLDER]" in pre.get_text() for pre in page.select("pre"))
+    assert "Alias for field number" not in page.get_text()
+
+
+def test_the_solutions_are_listed(site):
+    links = parsed(site / "chapters" / "solutions" / "index.html").select("article .toctree-l1 a")
+    assert len(links) == sum("solutions/" in page for page in PAGES) - 1
+
+
 def test_chapters_show_the_source_of_each_step_from_the_package(site):
     for page, names in book_reference.BUILT.items():
         boxes = parsed(site / f"{page}.html").select("article details.source")

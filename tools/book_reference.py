@@ -24,10 +24,13 @@ BUILT = {
 
 def as_rst(app, what, name, thing, options, lines):
     """Turn a docstring of the package, which is plain text, into reStructuredText."""
-    told, example = [], False
+    told, example, listing = [], False, False
     for line in lines:
         example = line.startswith(">>>") or (example and line != "")
-        if example:
+        if line and not example and line.startswith("    ") != listing:
+            listing = not listing  # commands and formulas stand indented, and as they are
+            told += [".. code-block:: text", ""] if listing else []
+        if example or listing:
             told.append(line)
             continue
         parts = re.split(r"`+([^`]+)`+", line)  # text, code, text, code, ...
@@ -44,6 +47,12 @@ def as_rst(app, what, name, thing, options, lines):
         lines += ["   .. code-block:: python", ""]
         lines += ["      " + line for line in inspect.getsource(thing).splitlines()]
         lines += ["", "   .. raw:: html", "", "      </details>", ""]
+
+
+def is_not_ours(app, what, name, thing, skip, options):
+    """Leave out what matplotlib adds to a class, and fields of which a NamedTuple says nothing."""
+    foreign = callable(thing) and not thing.__module__.startswith("attnlib")
+    return True if foreign or str(thing.__doc__).startswith("Alias for field") else None
 
 
 def show_sources(app, doctree):
@@ -87,5 +96,6 @@ def source_box(page, name, step):
 def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", as_rst)
+    app.connect("autodoc-skip-member", is_not_ours)
     app.connect("doctree-read", show_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
