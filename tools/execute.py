@@ -24,6 +24,7 @@ def execute(path):
         timeout=600,
         record_timing=False,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
+        coalesce_streams=True,  # the kernel sends what is printed in pieces, five times a second
     )
     with tempfile.TemporaryDirectory() as anywhere:  # a chapter must not depend on where it runs
         runner.preprocess(notebook, {"metadata": {"path": anywhere}})
