@@ -41,8 +41,8 @@ def exchange(
 
     outgoing: {rank: tensors}; leave them alone until the end. incoming: {rank: tensors to fill}.
     Returns: a function that waits for both directions and returns incoming, filled.
-    Raises: RuntimeError, then or now, that names the rank that did not answer: it ended, or the
-    timeout of the group is over. The group is of no use any more then.
+    Raises: RuntimeError, then, that names the rank that did not answer: it ended, or the timeout of
+    the group is over. The group is of no use any more after that.
     """
     rank, _ = place(group)
     if rank in incoming:  # a message to oneself
@@ -56,27 +56,31 @@ def exchange(
                     operations.append(dist.P2POp(direction, tensor, group=group, group_peer=peer))
                     peers.append(peer)
 
-    def attempt(peers, action, *arguments):
-        try:
-            return action(*arguments)
-        except RuntimeError as error:
-            names = " or ".join(f"rank {peer}" for peer in sorted(set(peers)))
-            raise RuntimeError(
-                f"rank {rank}: {names} did not answer: it has ended, or takes longer than the "
-                "timeout of the group"
-            ) from error
-
     # NCCL has to be given all messages together; elsewhere one by one tells which rank is missing.
     if dist.get_backend(group) == "nccl":
         batches = [(peers, operations)] if operations else []
     else:
         batches = [([peer], [one]) for peer, one in zip(peers, operations, strict=True)]
-    started = [(who, attempt(who, dist.batch_isend_irecv, what)) for who, what in batches]
+    started, missing = [], {}
+    for who, what in batches:  # the others get their messages even where one rank is gone
+        try:
+            started.append((who, dist.batch_isend_irecv(what)))
+        except RuntimeError as error:
+            missing |= dict.fromkeys(who, error)
 
     def finish():
-        for who, works in started:
-            for work in works:
-                attempt(who, work.wait)
+        try:
+            for who, works in started:
+                for work in works:
+                    work.wait()
+        except RuntimeError as error:
+            missing.update(dict.fromkeys(who, error))
+        if missing:
+            names = " or ".join(f"rank {peer}" for peer in sorted(missing))
+            raise RuntimeError(
+                f"rank {rank}: {names} did not answer: it has ended, or takes longer than the "
+                "timeout of the group"
+            ) from next(iter(missing.values()))
         return incoming
 
     return finish
