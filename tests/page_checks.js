@@ -262,14 +262,13 @@ globalThis.checks = (() => {
       setTimeout(() => resolve(null), 500);
     });
 
-  // Waits until formulas and fonts are there and a fifth of a second brings no other file.
+  // Waits until formulas and fonts are there and a tenth of a second brings no other file.
   const settled = async () => {
     await globalThis.MathJax?.startup?.promise;
     await document.fonts.ready;
     for (let before = -1, now = 0; now !== before; ) {
+      before = now;
       await new Promise((resolve) => setTimeout(resolve, 100));
-      [before, now] = [now, performance.getEntriesByType("resource").length];
-      if (now === before) await new Promise((resolve) => setTimeout(resolve, 100));
       now = performance.getEntriesByType("resource").length;
     }
   };

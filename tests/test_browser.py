@@ -122,7 +122,12 @@ def weights(visitor):
     """Return the bytes of each file that the page has asked for, its own figures aside."""
     names = {unquoted(address, visitor.origin) for address in visitor.requests}
     files = [visitor.folder / name for name in names if not name.startswith("_images/")]
-    return {str(f): len(gzip.compress(f.read_bytes())) for f in files if f.is_file()}
+    return {str(f): compressed(f) for f in files if f.is_file()}
+
+
+@functools.cache
+def compressed(file):
+    return len(gzip.compress(file.read_bytes()))
 
 
 def unquoted(address, origin):
@@ -154,6 +159,7 @@ def axe(visitor):
         "document.querySelectorAll('pre').forEach((code) => (code.textContent = code.textContent))"
     )
     options = {"rules": {"color-contrast": {"enabled": False}}, "resultTypes": ["violations"]}
+    options |= {"preload": False}  # of style sheets, for rules that it leaves out by default
     for rule in Axe().run(visitor.page, options=options).response["violations"]:
         for node in rule["nodes"]:
             yield f"axe: {rule['help']}: {node['html'][:100]}"
