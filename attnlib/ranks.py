@@ -69,12 +69,13 @@ def exchange(
             missing |= dict.fromkeys(who, error)
 
     def finish():
-        try:
-            for who, works in started:
+        for who, works in started:
+            try:
                 for work in works:
                     work.wait()
-        except RuntimeError as error:
-            missing.update(dict.fromkeys(who, error))
+            except RuntimeError as error:
+                missing.update(dict.fromkeys(who, error))
+                break  # the others may wait for the same rank
         if missing:
             names = " or ".join(f"rank {peer}" for peer in sorted(missing))
             raise RuntimeError(

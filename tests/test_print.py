@@ -185,6 +185,22 @@ def test_contents_and_bookmarks(pdf):
     )
 
 
+def test_each_figure_is_referred_to_by_its_number(pdf):
+    text = poppler("pdftotext", "-layout", str(pdf), "-")
+    captions = re.findall(r"^ *Figure (\d+\.\d+)\. ", text, re.MULTILINE)
+    assert len(captions) >= 50 and len(set(captions)) == len(captions)
+    assert sorted(re.findall(r"\(Figure\s+(\d+\.\d+)\)", text)) == sorted(captions)
+
+
+def test_formulas_have_the_same_numbers_in_both(pdf, epub):
+    told = (pdf.parent / "latex" / "attention.aux").read_text()
+    in_pdf = dict(re.findall(r"newlabel\{equation:[\w/]+:([\w-]+)\}\{\{(\d+)\}", told))
+    with ZipFile(epub) as book:
+        text = "".join(book.read(name).decode() for name in book.namelist() if "xhtml" in name)
+    in_epub = re.findall(r'id="equation-([\w-]+)"></span><span class="eqno">\((\d+)\)', text)
+    assert len(in_pdf) >= 10 and in_pdf == dict(in_epub)
+
+
 def test_index_lists_the_terms(pdf):
     entries = (pdf.parent / "latex" / "attention.ind").read_text()
     for term in ("query", "key", "value", "softmax", "causal mask", "embedding matrix"):

@@ -205,6 +205,18 @@ def test_formulas_and_citations(site, page):
     assert len(html.select('article a[href*="bibliography.html#"]')) >= len(cited)
 
 
+def test_formulas_are_counted_through_the_book_and_each_number_is_used(site):
+    numbers, labelled, used = [], set(), set()
+    for page in PAGES:
+        article = parsed(site / f"{page}.html").select_one("article")
+        numbers += [re.search(r"\d+", n.get_text())[0] for n in article.select(".math .eqno")]
+        labelled |= {formula["id"] for formula in article.select(".math:has(.eqno)")}
+        links = article.select('a[href*="#equation-"]:not(.headerlink)')
+        used |= {urlsplit(link["href"]).fragment for link in links}
+    assert len(numbers) >= 10 and numbers == [str(n + 1) for n in range(len(numbers))]
+    assert used == labelled
+
+
 def test_first_page_opens(site):
     [refresh] = parsed(site / "index.html").select("meta[http-equiv=Refresh]")
     assert refresh["content"].endswith(f"url={PAGES[0]}.html")

@@ -99,17 +99,44 @@ class Parts(SphinxPostTransform):
 
 
 class Figures(SphinxPostTransform):
-    """Number the figures that cells draw; what their alt text says stands under them."""
+    """Number the figures that cells draw; what their alt text says stands under them.
+
+    The paragraph beside the cell names the number, since a page may end between the two.
+    """
 
     builders = ("latex",)
     default_priority = 660
 
     def run(self):
-        for image in list(self.document.findall(nodes.image)):
+        for n, image in enumerate(list(self.document.findall(nodes.image))):
             if image.get("alt") and not isinstance(image.parent, nodes.figure):
                 image["width"] = self.width(Path(self.app.srcdir) / image["uri"])
-                caption = nodes.caption("", image["alt"])
+                self.refer(self.paragraph_beside(image), f"figure-{n}")
+                label = nodes.raw("", rf"\label{{figure-{n}}}", format="latex")
+                caption = nodes.caption("", "", nodes.Text(image["alt"]), label)
                 image.replace_self(nodes.figure("", image.deepcopy(), caption))
+
+    def paragraph_beside(self, image):
+        """Return the paragraph right before the cell that draws the image, or the next, or any."""
+        cell = image.parent
+        while "cell" not in cell.get("classes", []):
+            cell = cell.parent
+        section, place = cell.parent, cell.parent.index(cell)
+        beside = [
+            *section[place - 1 : place],
+            *section[place + 1 : place + 2],
+            *reversed(section[:place]),
+        ]
+        return next(part for part in beside if isinstance(part, nodes.paragraph))
+
+    def refer(self, paragraph, label):
+        """Put the figure's number at the paragraph's end, within its last stop."""
+        link = rf" (\hyperref[{label}]{{Figure~\ref*{{{label}}}}})"
+        number, last = nodes.raw("", link, format="latex"), paragraph[-1]
+        if isinstance(last, nodes.Text) and last.endswith((".", ":", "?")):
+            paragraph.replace(last, [nodes.Text(last[:-1]), number, nodes.Text(last[-1])])
+        else:
+            paragraph += number
 
     def width(self, path):
         """Return the width in print: 0.8 of matplotlib's, for text of 8 pt, or what a page has."""
