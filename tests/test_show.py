@@ -1,5 +1,8 @@
 """Numbers are printed in one way, and agree() is no rubber stamp."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +52,19 @@ def test_a_number_has_one_text(value, text):
 def printed(capsys, function, *arguments, **named):
     function(*arguments, **named)
     return capsys.readouterr().out
+
+
+def test_in_a_notebook_tables_stand_apart_from_what_their_cell_prints_else(capsys, monkeypatch):
+    shell = SimpleNamespace(execution_count=1)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    for cell in (1, 2):
+        shell.execution_count = cell
+        show.table(None, [["a", 1]])
+        show.matrix(np.eye(1))
+        show.values(b=2, c=3)
+        show.agree("d", np.ones(2), np.ones(2))
+    lines = "a  1\n\n  1.0000\n\nb  2\nc  3\nd: equal to rounding, shape (2,)\n"
+    assert capsys.readouterr().out == lines * 2
 
 
 def test_a_table_puts_text_left_and_numbers_right(capsys):
