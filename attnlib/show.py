@@ -35,16 +35,18 @@ def number(value) -> str:
     return f"{digits}e{int(exponent)}"
 
 
-_last = {"cell": None, "is_table": False}  # what a notebook's cell has printed last
+_shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+_printed = []  # what the running cell of a notebook has printed
+if _shell is not None:
+    _shell.events.register("pre_run_cell", lambda info: _printed.clear())
 
 
-def _keep_apart(is_table):
+def _keep_apart(what):
     """Print a blank line between a table and whatever else the same cell of a notebook prints."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    cell = getattr(shell, "execution_count", None)
-    if cell is not None and cell == _last["cell"] and (is_table or _last["is_table"]):
-        print()
-    _last.update(cell=cell, is_table=is_table)
+    if _shell is not None:
+        if _printed and "table" in (what, _printed[-1]):
+            print()
+        _printed.append(what)
 
 
 def shapes(**arrays) -> None:
@@ -54,7 +56,7 @@ def shapes(**arrays) -> None:
     Q  (11, 8)
     K  (11, 8)
     """
-    _keep_apart(is_table=False)
+    _keep_apart("text")
     width = max(map(len, arrays))
     for name, array in arrays.items():
         print(f"{name:{width}}  {tuple(array.shape)}")
@@ -67,7 +69,7 @@ def values(**named) -> None:
     largest weight  0.5000
     row             0.2500  0.7500
     """
-    _keep_apart(is_table=False)
+    _keep_apart("text")
     width = max(map(len, named))
     for name, value in named.items():
         text = "  ".join(number(x) for x in np.ravel(to_numpy(value)))
@@ -107,7 +109,7 @@ def table(headers: Sequence[str] | None, rows: Sequence[Sequence]) -> None:
     if headers is not None:
         lines.insert(0, list(headers))
     widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
-    _keep_apart(is_table=True)
+    _keep_apart("table")
     for i, line in enumerate(lines):
         cells = [
             x.ljust(width) if left else x.rjust(width)
@@ -144,7 +146,7 @@ def agree(what: str, *arrays) -> None:
         apart = np.abs(first[unequal] - other[unequal]).max(initial=0)
         if not apart <= tolerance:
             raise AssertionError(f"{what}: differ by up to {apart:.3g}, allowed {tolerance:.3g}")
-    _keep_apart(is_table=False)
+    _keep_apart("text")
     print(f"{what}: equal to rounding, shape {first.shape}")
 
 
@@ -169,7 +171,7 @@ def source(function: Callable, first: str = "", last: str = "") -> None:
 
     begin = find("first", first, 0)
     end = find("last", last, begin) if last else len(lines) - 1
-    _keep_apart(is_table=False)
+    _keep_apart("text")
     print(textwrap.dedent("\n".join(lines[begin : end + 1])))
 
 

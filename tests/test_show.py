@@ -1,8 +1,5 @@
 """Numbers are printed in one way, and agree() is no rubber stamp."""
 
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -55,10 +52,9 @@ def printed(capsys, function, *arguments, **named):
 
 
 def test_in_a_notebook_tables_stand_apart_from_what_their_cell_prints_else(capsys, monkeypatch):
-    shell = SimpleNamespace(execution_count=1)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    for cell in (1, 2):
-        shell.execution_count = cell
+    monkeypatch.setattr(show, "_shell", "a notebook's")
+    for _ in range(2):
+        show._printed.clear()  # as a notebook does before it runs a cell
         show.table(None, [["a", 1]])
         show.matrix(np.eye(1))
         show.values(b=2, c=3)
