@@ -230,8 +230,10 @@ class Formulas(SphinxPostTransform):
     def run(self):
         for math in list(self.document.findall(nodes.math)):
             math.replace_self(nodes.raw("", mathml(math.astext()), format="html"))
+        numbers = self.env.toc_fignumbers.get(self.env.docname, {}).get("displaymath", {})
         for block in list(self.document.findall(nodes.math_block)):
-            number = f'<span class="eqno">({n})</span>' if (n := block.get("number")) else ""
+            counted = numbers.get(block["ids"][0]) if block["ids"] else None  # through the book
+            number = f'<span class="eqno">({counted[-1]})</span>' if counted else ""
             anchors = "".join(f'<span id="{i}"></span>' for i in block["ids"])
             formula = mathml(block.astext(), display="block")
             page = f'<div class="math">{anchors}{number}{formula}</div>'
