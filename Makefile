@@ -18,7 +18,7 @@ setup: .venv/ready ## Makes .venv and installs what requirements.txt names (the 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* chapters/*/* api/* static/* templates/* tools/*.py attnlib/*.py)
+SOURCES := _config.yml _toc.yml references.bib $(wildcard chapters/* chapters/*/* api/* website/*/* website/*/*/* attn*/*.py attn*/*/*)
 
 book: _build/ready ## Builds the website from the stored outputs, with warnings as errors
 	@echo "Open _build/html/index.html"
@@ -32,11 +32,11 @@ test: .venv/ready minilm ## Runs every test: package, notebooks, pictures, claim
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 minilm: .venv/ready ## Fetches the pretrained model of one chapter, 90 MB, unless it is there
-	-$(BIN)/python -m attnlib.pretrained
+	-$(BIN)/python -m attnbook.models.minilm
 
 test-gpu: ## Runs the tests that need a GPU and the notebooks on it: make test-gpu PYTHON=python3
 	@$(PYTHON) -c 'import sys, torch; torch.cuda.is_available() or sys.exit("test-gpu: torch finds no CUDA device here")'
-	-PYTHONPATH="$(CURDIR)" $(PYTHON) -m attnlib.pretrained
+	-PYTHONPATH="$(CURDIR)" $(PYTHON) -m attnbook.models.minilm
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest -ra tests -k "cuda or gpu"
 	ATTNLIB_DEVICE=cuda PYTHONPATH="$(CURDIR)" $(PYTHON) -m pytest chapters
 
@@ -44,8 +44,8 @@ bench: .venv/ready ## Times attention beside torch's and writes benchmarks/atten
 	$(BIN)/python -m benchmarks.attention && $(BIN)/python -m benchmarks.dilated
 
 notebooks: .venv/ready ## Runs every chapter again and stores its outputs; rewrites the page of claims
-	$(BIN)/python tools/execute.py chapters/*.ipynb chapters/solutions/*.ipynb
-	$(BIN)/python tools/claims.py
+	$(BIN)/python website/scripts/execute.py chapters/*.ipynb chapters/solutions/*.ipynb
+	$(BIN)/python website/scripts/claims.py
 
 lab: .venv/ready ## Opens the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=chapters
@@ -54,13 +54,13 @@ serve: book ## Shows the website at http://127.0.0.1:8000 (PORT=... for another 
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 screenshots: book ## Takes a picture of every page, wide and narrow, light and dark (needs Chromium)
-	$(BIN)/python tools/screenshots.py
+	$(BIN)/python website/scripts/screenshots.py
 
 pdf: .venv/ready ## Builds _build/attention.pdf (needs TeX Live; says how to install it)
-	$(BIN)/python tools/to_print.py pdf
+	$(BIN)/python website/scripts/to_print.py pdf
 
 epub: .venv/ready ## Builds _build/attention.epub, for e-readers
-	$(BIN)/python tools/to_print.py epub
+	$(BIN)/python website/scripts/to_print.py epub
 
 lint: .venv/ready ## Checks style and spelling
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -18,15 +18,19 @@ import torch
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 HAS_TRITON = find_spec("triton") is not None  # Linux only
-collect_ignore_glob = [] if HAS_TRITON else ["attnlib/triton_*.py"]
+collect_ignore_glob = (
+    []
+    if HAS_TRITON
+    else ["attnlib/implementations/triton_*.py", "attnbook/notebook/compile_kernel.py"]
+)
 
 import pytest
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
 from nbval.plugin import IPyNbCell
 
-from attnlib import pretrained
-from attnlib.explorer import MIME_TYPE
+from attnbook.live import MIME_TYPE
+from attnbook.models import minilm
 
 # RMS over 0 to 255. The same numbers give the same bytes; one digit in a large heat map gives 0.8.
 PICTURE_TOLERANCE = 0.3
@@ -41,9 +45,9 @@ def pytest_collection_modifyitems(items):
     Where CI is set, missing weights are a failure: nothing is skipped.
     """
     no_triton = "triton is not installed; it exists for Linux only"
-    no_weights = f"{pretrained.NAME} is not in {pretrained.where()}: "
-    no_weights += "run `python -m attnlib.pretrained`"
-    may_skip = not os.environ.get("CI") and not pretrained.is_here()
+    no_weights = f"{minilm.NAME} is not in {minilm.where()}: "
+    no_weights += "run `python -m attnbook.models.minilm`"
+    may_skip = not os.environ.get("CI") and not minilm.is_here()
     for item in items:
         if item.path.name == "gpu_kernel.ipynb" and not HAS_TRITON:
             item.add_marker(pytest.mark.skip(reason=no_triton))

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from array_api_compat import array_namespace
 from array_api_compat import device as device_of
 
-from attnlib import checks
-from attnlib.steps import Array, _narrow, _widen, attention, softmax
+from attnlib import _checks
+from attnlib._arrays import Array, narrow, widen
+from attnlib.formula import attention, softmax
 
 
 def dilated_attention(
@@ -51,25 +52,25 @@ def dilated_attention(
     >>> dilated_attention(same, same, words, segment_lengths=[4], dilation_rates=[2]).tolist()
     [[2.0], [0.0], [2.0], [0.0]]
     """
-    xp = checks.require_arrays(query=query, key=key, value=value)
-    checks.require_scores_fit(query, key)
-    checks.require_values_fit(key, value)
+    xp = _checks.require_arrays(query=query, key=key, value=value)
+    _checks.require_scores_fit(query, key)
+    _checks.require_values_fit(key, value)
     if key.shape[-2] != query.shape[-2]:
         raise ValueError(f"key: has {key.shape[-2]} rows, query has {query.shape[-2]}")
-    checks.require_segments(segment_lengths, dilation_rates)
-    checks.require_flag("is_causal", is_causal)
+    _checks.require_segments(segment_lengths, dilation_rates)
+    _checks.require_flag("is_causal", is_causal)
     if query.ndim == 2:  # one head without its axis
         query, key, value = (array[None] for array in (query, key, value))
         options = {"segment_lengths": segment_lengths, "dilation_rates": dilation_rates}
         return dilated_attention(query, key, value, is_causal=is_causal, **options)[0]
 
     lead, (H, N) = query.shape[:-3], query.shape[-3:-1]
-    wide = {"dtype": _widen(query[..., :0, :]).dtype, "device": device_of(query)}
+    wide = {"dtype": widen(query[..., :0, :]).dtype, "device": device_of(query)}
     lse = xp.full((len(segment_lengths), *lead, H, N), -math.inf, **wide)
     seen = []  # one entry a stack of segments: its branch, where its words stand, their outputs
     for b, (w, r) in enumerate(zip(segment_lengths, dilation_rates, strict=True)):
         for place in _places(H, N, w, r):
-            kept = (_widen(_view(array, len(lead), place)) for array in (query, key, value))
+            kept = (widen(_view(array, len(lead), place)) for array in (query, key, value))
             out_b, lse_b = attention(*kept, is_causal=is_causal, return_lse=True)
             _view(lse[b], len(lead), place)[...] = lse_b  # (..., c, S, n)
             seen.append((b, place, out_b))  # (..., c, S, n, d_v)
@@ -79,7 +80,7 @@ def dilated_attention(
     for b, place, out_b in seen:
         part = _view(out, len(lead), place)
         part += _view(weights[b], len(lead), place)[..., None] * out_b
-    return _narrow(out, like=query)
+    return narrow(out, like=query)
 
 
 def _places(num_heads, length, w, r):

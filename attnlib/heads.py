@@ -1,7 +1,8 @@
 """Several heads at once: split the width, attend in each part, put the parts side by side."""
 
-from attnlib import checks
-from attnlib.steps import Array, attention, project
+from attnlib import _checks
+from attnlib._arrays import Array
+from attnlib.formula import attention, project
 
 
 def split_heads(array: Array, num_heads: int) -> Array:
@@ -16,10 +17,10 @@ def split_heads(array: Array, num_heads: int) -> Array:
     >>> split_heads(np.array([[1.0, 2.0], [3.0, 4.0]]), 2).tolist()
     [[[1.0], [3.0]], [[2.0], [4.0]]]
     """
-    xp = checks.require_arrays(array=array)
+    xp = _checks.require_arrays(array=array)
     if array.ndim < 2:
-        raise ValueError(f"array: shape is {checks.shape(array)}, expected (..., N, H·d)")
-    checks.require_divisible("array", array.shape[-1], num_heads)
+        raise ValueError(f"array: shape is {_checks.shape(array)}, expected (..., N, H·d)")
+    _checks.require_divisible("array", array.shape[-1], num_heads)
     width = array.shape[-1] // num_heads
     apart = xp.reshape(array, (*array.shape[:-1], num_heads, width))  # (..., N, H, d)
     return xp.swapaxes(apart, -2, -3)  # (..., H, N, d)
@@ -37,9 +38,9 @@ def merge_heads(array: Array) -> Array:
     >>> merge_heads(np.array([[[1.0], [3.0]], [[2.0], [4.0]]])).tolist()
     [[1.0, 2.0], [3.0, 4.0]]
     """
-    xp = checks.require_arrays(array=array)
+    xp = _checks.require_arrays(array=array)
     if array.ndim < 3:
-        raise ValueError(f"array: shape is {checks.shape(array)}, expected (..., H, N, d)")
+        raise ValueError(f"array: shape is {_checks.shape(array)}, expected (..., H, N, d)")
     *lead, num_heads, positions, width = array.shape
     apart = xp.swapaxes(array, -2, -3)  # (..., N, H, d): without this, words and heads mix
     return xp.reshape(apart, (*lead, positions, num_heads * width))
@@ -74,7 +75,7 @@ def multi_head_attention(
     >>> multi_head_attention(X, X, X, W, W, W, W, num_heads=2).tolist()
     [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
     """
-    checks.require_heads_fit(
+    _checks.require_heads_fit(
         {"query": query, "key": key, "value": value},
         {"W_Q": W_Q, "W_K": W_K, "W_V": W_V, "W_O": W_O},
         num_heads,

@@ -1,14 +1,9 @@
 """Who may look at whom: boolean masks (N, M), True where query i may attend to key j."""
 
-from typing import TypeVar
+from array_api_compat import is_numpy_array, is_torch_array
 
-import numpy as np
-from array_api_compat import array_namespace, is_numpy_array, is_torch_array
-from array_api_compat import device as device_of
-
-from attnlib import checks
-
-Array = TypeVar("Array", "numpy.ndarray", "torch.Tensor")  # noqa: F821  the same kind in and out
+from attnlib import _checks
+from attnlib._arrays import Array, dtype_name, home
 
 
 def causal_mask(
@@ -47,10 +42,10 @@ def window_mask(
     """
     _require_size("num_queries", num_queries)
     _require_size("num_keys", num_keys)
-    checks.require_integer("offset", offset)
-    checks.require_window(window)
+    _checks.require_integer("offset", offset)
+    _checks.require_window(window)
     left, right = window
-    xp, where = _home(like)
+    xp, where = home(like)
     place = xp.arange(num_queries, device=where)[:, None] + offset  # (N, 1), counted in keys
     key = xp.arange(num_keys, device=where)[None, :]  # (1, M)
     mask = xp.ones((num_queries, num_keys), dtype=xp.bool, device=where)
@@ -86,11 +81,11 @@ def dilated_mask(
     _require_size("length", length)
     named = {"segment_length": segment_length, "dilation_rate": dilation_rate}
     for name, number in {**named, "num_heads": num_heads}.items():
-        checks.require_integer(name, number)
+        _checks.require_integer(name, number)
         if number < 1:
             raise ValueError(f"{name}: got {number}, expected 1 or more")
-    checks.require_flag("is_causal", is_causal)
-    xp, where = _home(like)
+    _checks.require_flag("is_causal", is_causal)
+    xp, where = home(like)
     place = xp.arange(length, device=where)
     heads_an_offset = -(-num_heads // dilation_rate)
     offset = xp.arange(num_heads, device=where)[:, None] // heads_an_offset  # (H, 1)
@@ -116,12 +111,12 @@ def padding_mask(lengths: Array, num_keys: int) -> Array:
         raise TypeError(
             f"lengths: expected a NumPy array or a torch tensor, got {type(lengths).__name__}"
         )
-    if "int" not in checks.dtype_name(lengths):
-        raise TypeError(f"lengths: dtype is {checks.dtype_name(lengths)}, expected integers")
+    if "int" not in dtype_name(lengths):
+        raise TypeError(f"lengths: dtype is {dtype_name(lengths)}, expected integers")
     if lengths.ndim != 1:
         raise ValueError(f"lengths: shape is {tuple(lengths.shape)}, expected (B,)")
     _require_size("num_keys", num_keys)
-    xp, where = _home(lengths)
+    xp, where = home(lengths)
     return xp.arange(num_keys, device=where) < lengths[:, None, None, None]
 
 
@@ -136,12 +131,6 @@ def allowed_pairs(num_queries, num_keys, *, is_causal, offset, window, like):
 
 
 def _require_size(name, size):
-    checks.require_integer(name, size)
+    _checks.require_integer(name, size)
     if size < 0:
         raise ValueError(f"{name}: got {size}, expected 0 or more")
-
-
-def _home(like):
-    """Return the namespace and device on which a mask is made."""
-    like = np.empty(0) if like is None else like
-    return array_namespace(like), None if is_numpy_array(like) else device_of(like)

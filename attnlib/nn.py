@@ -6,9 +6,9 @@ These are for training in torch, and import it; the rest of attnlib does not.
 import torch
 from torch import Tensor, nn
 
-from attnlib.checks import require_divisible
+from attnlib._checks import require_divisible
+from attnlib.formula import attention
 from attnlib.heads import merge_heads, split_heads
-from attnlib.steps import attention
 
 ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu}
 

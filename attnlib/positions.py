@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from attnlib import checks
-from attnlib.masks import Array, _home
+from attnlib import _checks
+from attnlib._arrays import Array, home
 
 BASE = 10000.0  # the slowest wave is about 2π · BASE positions long
 
@@ -39,7 +39,7 @@ def rotary(x: Array, *, offset: int = 0) -> Array:
     >>> rotary(np.array([[1.0, 0.0], [1.0, 0.0]])).round(4).tolist()
     [[1.0, 0.0], [0.5403, 0.8415]]
     """
-    xp = checks.require_arrays(x=x)
+    xp = _checks.require_arrays(x=x)
     if x.ndim < 2:
         raise ValueError(f"x: shape is {tuple(x.shape)}, expected (..., N, d_k)")
     angles = _angles("N", x.shape[-2], offset, "d_k", x.shape[-1])  # (N, d_k / 2)
@@ -51,9 +51,9 @@ def rotary(x: Array, *, offset: int = 0) -> Array:
 
 def _angles(length_name, length, offset, width_name, width):
     """Return the angle of each position and pair of columns, float64 (length, width / 2)."""
-    checks.require_integer(length_name, length)
-    checks.require_integer("offset", offset)
-    checks.require_integer(width_name, width)
+    _checks.require_integer(length_name, length)
+    _checks.require_integer("offset", offset)
+    _checks.require_integer(width_name, width)
     if length < 0:
         raise ValueError(f"{length_name}: got {length}, expected 0 or more")
     if width < 2 or width % 2:
@@ -66,5 +66,5 @@ def _as(array, like):
     """Return a NumPy array in the kind, dtype and device of another."""
     if like is None:
         return array
-    xp, where = _home(like)
+    xp, where = home(like)
     return xp.asarray(array, dtype=like.dtype, device=where)

@@ -27,7 +27,8 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from tqdm import tqdm
 
-from attnlib import attention, processor, window_mask
+from attnbook import processor
+from attnlib import attention, window_mask
 
 HEADS, WIDTH = 8, 64
 LENGTHS, QUICK = (1024, 4096, 16384), (256, 512)

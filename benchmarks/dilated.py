@@ -25,7 +25,8 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 from tqdm import tqdm
 
-from attnlib import attention, dilated_attention, processor
+from attnbook import processor
+from attnlib import attention, dilated_attention
 from benchmarks.attention import FOLDER, HEADS, WIDTH, inputs, times, write
 
 SHORTEST, LENGTHS = 2048, (4096, 8192, 16384, 32768, 65536)

@@ -1,0 +1,217 @@
+"""Attention over a sequence that lies in parts on several devices: the key/value blocks go around.
+
+Every rank keeps its queries. In P steps it meets P blocks of keys and values, its own first; while
+it computes with one, it passes it to the next rank and receives another from the one before. Each
+block gives a partial result, and merge joins it to what is there. The backward pass goes around in
+the same way, and the gradients of a block travel with it until they are back where it lives.
+
+For is_causal the sequence is dealt out like cards: rank r holds rows r, r + P, r + 2P, ... Then
+row i of rank r, which is row r + iP of the sequence, sees row j of rank s exactly where j ≤ i
+(s ≤ r) or j < i (s > r), so that every step has about the same work for every rank.
+
+Sources: Liu et al. 2023, section 3 (the ring); Brandon et al. 2023 (the stripes).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.distributed as dist
+from array_api_compat import array_namespace
+from torch.autograd.function import once_differentiable
+
+from attnlib import _checks
+from attnlib._arrays import Array, narrow, widen
+from attnlib.distributed import messages
+from attnlib.formula import attention, merge
+from attnlib.implementations.blockwise import _backward
+
+
+def shard(array: Array, rank: int, size: int) -> Array:
+    """Return the rows of one rank: rank, rank + size, rank + 2·size, ...
+
+    array: (..., N, d), NumPy or torch.
+    Returns: (..., n, d), a view; n is N/size, rounded up for the first N mod size ranks.
+    Raises: ValueError where array has no rows or rank is not among 0 to size - 1.
+    Source: Brandon et al. 2023.
+
+    >>> shard(torch.arange(5)[:, None], 1, 2).ravel().tolist()
+    [1, 3]
+    """
+    for name, number in (("rank", rank), ("size", size)):
+        _checks.require_integer(name, number)
+    if not 0 <= rank < size:
+        raise ValueError(f"rank: got {rank}, expected 0 to {size - 1}")
+    if array.ndim < 2:
+        raise ValueError(f"array: shape is {_checks.shape(array)}, expected (..., N, d)")
+    return array[..., rank::size, :]
+
+
+def unshard(shards: Sequence[Array]) -> Array:
+    """Put the rows of all ranks back in order: the inverse of shard.
+
+    shards: (..., n, d), one a rank.
+    Returns: (..., N, d).
+    Raises: ValueError where the numbers of rows are not those that shard gives.
+    Source: Brandon et al. 2023.
+
+    >>> unshard([torch.tensor([[0], [2]]), torch.tensor([[1]])]).ravel().tolist()
+    [0, 1, 2]
+    """
+    _require_striped("shards", [part.shape[-2] for part in shards])
+    xp = array_namespace(*shards)
+    joined = xp.concat(list(shards), axis=-2)  # (..., N, d), rank by rank
+    num_rows, size = joined.shape[-2], len(shards)
+    order = [row for rank in range(size) for row in range(rank, num_rows, size)]
+    back = sorted(range(num_rows), key=order.__getitem__)  # where each row of the sequence lies
+    return joined[..., back, :]
+
+
+def ring_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    group: dist.ProcessGroup | None,
+    is_causal: bool = False,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """Attend to the keys of every rank, where each holds a part of the sequence.
+
+    Every rank of the group has to call it, and to call backward where gradients are wanted.
+
+    query: (..., H, n, d_k). key: (..., H, m, d_k). value: (..., H, m, d_v): this rank's rows, as
+    shard gives them; without is_causal any division will do. Everything but n and m is the same on
+    every rank. float16 and bfloat16 are sent as they are and computed in float32.
+    group: a process group, None for the default one.
+    is_causal: row i of the whole sequence sees rows 0 to i; the rows have to be shard's.
+    enable_gqa: fewer key and value heads than query heads, as in attention.
+
+    Returns: (..., H, n, d_v), this rank's rows of the attention over all.
+    Raises: before any work and on every rank, ValueError or TypeError that names the argument and
+    the rank. RuntimeError where a rank does not answer within the timeout of the group; the group
+    is of no use any more then. There are no second derivatives.
+    Source: Liu et al. 2023, section 3 and algorithm 1; Brandon et al. 2023.
+    """
+    told = messages.agree(group, lambda: _describe(query, key, value, is_causal, enable_gqa))
+    num_queries, num_keys = zip(*(theirs["rows"] for theirs in told), strict=True)
+    if is_causal:
+        _require_striped("query", num_queries)
+        if num_keys != num_queries:
+            raise ValueError(f"key: ranks hold {num_keys} rows, of query {num_queries}")
+    return _Ring.apply(query, key, value, group, num_keys, is_causal, enable_gqa)
+
+
+class _Ring(torch.autograd.Function):
+    """The ring: a rank holds its own block, the one in use and the one on its way, no other."""
+
+    @staticmethod
+    def forward(ctx, query, key, value, group, num_keys, is_causal, enable_gqa):
+        wide = widen(query)
+        out = wide.new_zeros(*query.shape[:-1], value.shape[-1])  # (..., H, n, d_v)
+        lse = wide.new_full(query.shape[:-1], -torch.inf)  # (..., H, n)
+        for source, k, v in _visits(key, value, group, num_keys):
+            part = attention(
+                *(wide, widen(k), widen(v)),
+                is_causal=is_causal,
+                causal_offset=_offset(group, source, is_causal),
+                enable_gqa=enable_gqa,
+                return_lse=True,
+            )
+            out, lse = merge(out, lse, *part)
+        ctx.save_for_backward(query, key, value, out, lse)
+        ctx.settings = group, num_keys, is_causal
+        return narrow(out, like=query)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_out):
+        query, key, value, out, lse = ctx.saved_tensors
+        group, num_keys, is_causal = ctx.settings
+        _, size = messages.place(group)
+        grad_query = torch.zeros_like(widen(query))
+        on_their_way = None
+        for source, k, v in _visits(key, value, group, num_keys):
+            offset = _offset(group, source, is_causal)
+            grad_q, *grads = _block_gradients(query, k, v, out, lse, grad_out, is_causal, offset)
+            grad_query += grad_q
+            if on_their_way is not None:  # what the ranks before this one found for the block
+                for grad, found in zip(grads, on_their_way(), strict=True):
+                    grad += found
+            on_their_way = _pass_on(group, grads, num_keys[(source - 1) % size])
+        grad_key, grad_value = on_their_way()  # after P steps they are home
+        grads = (grad_query, grad_key, grad_value)
+        return *(narrow(grad, like=query) for grad in grads), None, None, None, None
+
+
+def _visits(key, value, group, num_keys) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """Yield whose block this is, its keys and its values, P times; the next one is on its way."""
+    rank, size = messages.place(group)
+    block = [key, value]
+    for step in range(size):
+        source, is_last = (rank - step) % size, step == size - 1
+        if not is_last:
+            arrive = _pass_on(group, block, num_keys[(source - 1) % size])
+        yield source, *block
+        if not is_last:
+            block = arrive()
+
+
+def _pass_on(group, tensors, num_rows):
+    """Start to send tensors to the next rank and to receive the like of them, of num_rows rows.
+
+    Returns: a function that waits and gives what the rank before has sent.
+    """
+    rank, size = messages.place(group)
+    before, after = (rank - 1) % size, (rank + 1) % size
+    coming = [x.new_empty(*x.shape[:-2], num_rows, x.shape[-1]) for x in tensors]
+    arrive = messages.exchange(group, {after: tensors}, {before: coming})
+    return lambda: arrive()[before]
+
+
+def _block_gradients(query, key, value, out, lse, grad_out, is_causal, offset):
+    """Return what one block adds to the gradient of query, and the block's own, all wide.
+
+    With out and lse of the whole row, exp(s - lse) are the block's shares of the whole weights, and
+    no other block is needed: blockwise attention goes backward in the same way.
+    """
+    band = (-1, 0 if is_causal else -1, offset)
+    scale = 1 / math.sqrt(query.shape[-1])
+    inputs = map(widen, (query, key, value))
+    more = (widen(grad_out), torch.zeros_like(lse), band, scale, False)
+    return _backward(*inputs, None, out, lse, *more)[:3]
+
+
+def _offset(group, source, is_causal):
+    """Return the causal_offset of this rank's queries before the block of another rank."""
+    rank, _ = messages.place(group)
+    return -1 if is_causal and source > rank else 0
+
+
+def _describe(query, key, value, is_causal, enable_gqa):
+    """Check one rank's arguments by themselves and say what the others' have to be."""
+    arrays = {"query": query, "key": key, "value": value}
+    messages.require_tensors(**arrays)
+    flags = {"is_causal": is_causal, "enable_gqa": enable_gqa}
+    _checks.require_options(0, None, None, "auto", return_weights=False, **flags)
+    if enable_gqa:
+        _checks.require_heads_divide(query, key, value)
+    _checks.require_scores_fit(query, key, enable_gqa)
+    _checks.require_values_fit(key, value)
+    wanted = torch.is_grad_enabled() and any(x.requires_grad for x in arrays.values())
+    return {
+        **{name: messages.description(array) for name, array in arrays.items()},
+        **{name: str(bool(flag)) for name, flag in flags.items()},
+        "requires_grad": str(wanted),
+        "rows": [query.shape[-2], key.shape[-2]],
+    }
+
+
+def _require_striped(name, num_rows):
+    """Check that these are the numbers of rows that shard gives to each rank."""
+    total, size = sum(num_rows), len(num_rows)
+    expected = tuple(len(range(rank, total, size)) for rank in range(size))
+    if tuple(num_rows) != expected:
+        raise ValueError(
+            f"{name}: ranks hold {tuple(num_rows)} rows, expected {expected}, as shard gives them"
+        )

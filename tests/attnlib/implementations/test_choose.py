@@ -1,0 +1,96 @@
+"""Which implementation runs: by name, by "auto", and what is said where one cannot."""
+
+import numpy as np
+import pytest
+import torch
+
+import attnlib
+from attnlib import attention
+from attnlib.implementations import blockwise, choose
+from tests.support.kinds import draw
+
+INPUTS = draw((2, 4, 3), (2, 5, 3), (2, 5, 3))
+LONG = draw((9, 3), (8, 3), (8, 3))
+
+
+@pytest.fixture
+def blocks_seen(monkeypatch):
+    """Count the calls of the blockwise implementation, which "auto" takes from 8 × 8 pairs here."""
+    calls = []
+    monkeypatch.setattr(choose, "LONG", 8)
+    original = blockwise.blockwise_attention
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(blockwise, "blockwise_attention", counted)
+    return calls
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_auto_takes_blocks_for_long_sequences(blocks_seen, kind):
+    attention(*map(kind, INPUTS))
+    assert not blocks_seen  # 4 × 5 pairs are few
+    out = attention(*map(kind, LONG))
+    assert len(blocks_seen) == 1
+    np.testing.assert_allclose(out, attention(*LONG, implementation="formula"), atol=1e-14)
+    assert len(blocks_seen) == 1
+
+
+def test_auto_takes_the_formula_where_its_weights_are_wanted(blocks_seen):
+    weights = attention(*LONG, return_weights=True)[1]
+    assert weights.shape == (9, 8) and not blocks_seen
+
+
+def test_the_name_decides(blocks_seen):
+    attention(*INPUTS, implementation="blockwise")
+    assert len(blocks_seen) == 1
+
+
+@pytest.mark.parametrize("name", ["blockwise", "triton"])
+def test_only_the_formula_holds_weights(name):
+    with pytest.raises(ValueError, match=f"^return_weights: '{name}' never holds the weights"):
+        attention(*INPUTS, return_weights=True, implementation=name)
+
+
+def test_implementations_names_each_with_a_reason():
+    here = attnlib.implementations()
+    assert list(here) == ["formula", "blockwise", "triton"]
+    assert here["formula"] == here["blockwise"] == "available"
+    assert here["triton"] == "available" or "use implementation='blockwise'" in here["triton"]
+
+
+def test_a_machine_without_triton_says_so(monkeypatch):
+    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    assert attnlib.implementations()["triton"].startswith("the package triton is not installed")
+    with pytest.raises(RuntimeError, match="'triton' is not available here: the package triton"):
+        attention(*map(torch.tensor, INPUTS), implementation="triton")
+
+
+def test_a_machine_without_a_gpu_says_so(monkeypatch):
+    monkeypatch.setattr(choose, "find_spec", lambda name: name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(RuntimeError, match="torch finds no CUDA device; use implementation='block"):
+        attention(*map(torch.tensor, INPUTS), implementation="triton")
+
+
+@pytest.mark.parametrize(
+    "inputs, message",
+    [
+        (INPUTS, "triton' takes torch tensors, query is a NumPy array; use 'blockwise'"),
+        (list(map(torch.tensor, INPUTS)), "triton' takes float32, float16 or bfloat16, query has"),
+        ([torch.ones(2, 129)] * 3, "triton' takes heads of up to 128 columns, these have 129"),
+    ],
+    ids=["numpy", "float64", "wide"],
+)
+def test_triton_refuses_what_it_cannot_take(monkeypatch, inputs, message):
+    monkeypatch.setattr(choose, "triton_lacks", lambda: None)
+    monkeypatch.setattr(choose, "_interpreted", lambda: True)
+    with pytest.raises(ValueError, match=message):
+        attention(*inputs, implementation="triton")
+    monkeypatch.setattr(choose, "_interpreted", lambda: False)
+    if not isinstance(inputs[0], np.ndarray):
+        with pytest.raises(ValueError, match="takes CUDA tensors, query lies on cpu"):
+            attention(*inputs, implementation="triton")

@@ -1,0 +1,101 @@
+"""The reference of the package: docstrings as its pages, and the source where a chapter uses it."""
+
+import inspect
+import re
+from importlib import import_module
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util import logging
+
+# What each chapter builds by hand before it calls the package for it. A box with the source, from
+# the package, closes the section that makes the first call.
+BUILT = {
+    "chapters/query": ["project"],
+    "chapters/score": ["scores"],
+    "chapters/softmax": ["softmax", "causal_mask"],
+    "chapters/weighted_sum": ["weighted_sum", "attention"],
+    "chapters/multi_head": ["split_heads", "merge_heads", "multi_head_attention"],
+    "chapters/linear_memory": ["merge"],
+    "chapters/dilated_attention": ["dilated_attention"],
+    "chapters/block": ["sinusoidal_positions", "rotary"],
+}
+
+
+def as_rst(app, what, name, thing, options, lines):
+    """Turn a docstring of the package, which is plain text, into reStructuredText."""
+    told, example, listing = [], False, False
+    for line in lines:
+        example = line.startswith(">>>") or (example and line != "")
+        if line and not example and line.startswith("    ") != listing:
+            listing = not listing  # commands and formulas stand indented, and as they are
+            told += [".. code-block:: text", ""] if listing else []
+        if example or listing:
+            told.append(line)
+            continue
+        parts = re.split(r"`+([^`]+)`+", line)  # text, code, text, code, ...
+        parts[::2] = [re.sub(r"([*|_\\])", r"\\\1", text) for text in parts[::2]]
+        line = "``".join(parts)
+        label = re.match(r"(Returns|Raises|Source): ", line)
+        if label or re.match(r"\w[\w\\, ]*: ?\(", line):
+            told.append("")  # a paragraph of its own
+        told.append(f"**{label[1]}.** {line[label.end() :]}" if label else line)
+    lines[:] = told
+    if what in ("function", "class"):
+        lines += ["", ".. only:: html", "", "   .. raw:: html", ""]
+        lines += ['      <details class="source"><summary>Source</summary>', ""]
+        lines += ["   .. code-block:: python", ""]
+        lines += ["      " + line for line in inspect.getsource(thing).splitlines()]
+        lines += ["", "   .. raw:: html", "", "      </details>", ""]
+
+
+def is_not_ours(app, what, name, thing, skip, options):
+    """Leave out what matplotlib adds to a class, and fields of which a NamedTuple says nothing."""
+    foreign = callable(thing) and not thing.__module__.startswith(("attnlib", "attnbook"))
+    return True if foreign or str(thing.__doc__).startswith("Alias for field") else None
+
+
+def show_sources(app, doctree):
+    """Put a closed box with its source below the section of a chapter that first calls a step."""
+    page = app.env.docname
+    package = import_module("attnlib")
+    for name in BUILT.get(page, []):
+        step = getattr(package, name)
+        call = re.compile(rf"(?<!def )\b{name}\(")
+        cells = (c for c in doctree.findall(nodes.literal_block) if call.search(c.astext()))
+        cell = next(cells, None)
+        if cell is None:
+            logging.getLogger(__name__).warning("no cell calls attnlib.%s", name, location=page)
+            continue
+        section = cell.parent
+        while not isinstance(section, nodes.section):
+            section = section.parent
+        below = [i for i, part in enumerate(section) if isinstance(part, nodes.section)]
+        section.insert(below[0] if below else len(section), source_box(page, name, step))
+
+
+def source_box(page, name, step):
+    summary = f"<summary>Source of <code>attnlib.{name}</code></summary>"
+    target, source = f"{step.__module__}.{name}", inspect.getsource(step)
+    link = addnodes.pending_xref(
+        "", nodes.Text("its entry in the reference"), refdomain="py", reftype="func",
+        reftarget=target, refdoc=page, refexplicit=True, refwarn=True,
+    )  # fmt: skip
+    return addnodes.only(
+        "",
+        nodes.raw("", f'<details class="source">{summary}', format="html"),
+        nodes.literal_block(source, source, language="python"),
+        nodes.paragraph(
+            "", "", nodes.Text("Shapes, errors and an example: "), link, nodes.Text(".")
+        ),
+        nodes.raw("", "</details>", format="html"),
+        expr="html",
+    )
+
+
+def setup(app):
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-process-docstring", as_rst)
+    app.connect("autodoc-skip-member", is_not_ours)
+    app.connect("doctree-read", show_sources)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
