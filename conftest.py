@@ -45,9 +45,9 @@ def pytest_collection_modifyitems(items):
     Where CI is set, missing weights are a failure: nothing is skipped.
     """
     no_triton = "triton is not installed; it exists for Linux only"
-    no_weights = f"{minilm.NAME} is not in {minilm.where()}: "
+    no_weights = f"{minilm.FILES.name} is not in {minilm.FILES.where()}: "
     no_weights += "run `python -m attnbook.models.minilm`"
-    may_skip = not os.environ.get("CI") and not minilm.is_here()
+    may_skip = not os.environ.get("CI") and not minilm.FILES.is_here()
     for item in items:
         if item.path.name == "gpu_kernel.ipynb" and not HAS_TRITON:
             item.add_marker(pytest.mark.skip(reason=no_triton))

@@ -30,46 +30,72 @@ MAX_LENGTH = len(SENTENCE)
 
 
 def ids(words: Sequence[str]) -> np.ndarray:
-    """The grammar of the book's sentences: their words, their four forms, and the running example.
+    """Return the index of each word in VOCABULARY.
 
-    Every content word has partners: the verb its animal and its place, the colour its animal, the
-    animal its colour, the place its animal. Eight animal and place pairs, the cat on the rug among
-    them, never occur together in training.
+    Args:
+        words: N words.
+
+    Returns:
+        int (N,).
+
+    Raises:
+        ValueError: If a word is not in the vocabulary; the message names it.
+
+    Example:
+        >>> ids(["the", "cat"]).tolist()
+        [0, 5]
     """
     for word in words:
         if word not in VOCABULARY:
-            raise ValueError(f"words: {word!r} is not among the {len(VOCABULARY)} known words")
+            raise ValueError(f"words: got {word!r}, expected one of {len(VOCABULARY)} known words")
     return np.array([VOCABULARY.index(word) for word in words], dtype=int)
 
 
 def all_sentences() -> np.ndarray:
-    """The grammar of the book's sentences: their words, their four forms, and the running example.
+    """Return every choice of animal, colour, verb and place.
 
-    Every content word has partners: the verb its animal and its place, the colour its animal, the
-    animal its colour, the place its animal. Eight animal and place pairs, the cat on the rug among
-    them, never occur together in training.
+    Returns:
+        Indices into VOCABULARY, int (1024, 4).
+
+    Example:
+        >>> [VOCABULARY[i] for i in all_sentences()[0]]
+        ['cat', 'black', 'sat', 'mat']
     """
     grid = np.meshgrid(*(ids(kind) for kind in SLOTS.values()), indexing="ij")
     return np.stack(grid, axis=-1).reshape(-1, len(SLOTS))
 
 
 def is_unseen(sentences: np.ndarray) -> np.ndarray:
-    """The grammar of the book's sentences: their words, their four forms, and the running example.
+    """Say which sentences hold an animal and a place that never occur together in training.
 
-    Every content word has partners: the verb its animal and its place, the colour its animal, the
-    animal its colour, the place its animal. Eight animal and place pairs, the cat on the rug among
-    them, never occur together in training.
+    Args:
+        sentences: int (n, 4), rows of all_sentences().
+
+    Returns:
+        bool (n,).
+
+    Example:
+        >>> int(is_unseen(all_sentences()).sum())
+        128
     """
     unseen = [ids(pair) for pair in UNSEEN_PAIRS]
     return (sentences[:, None, [0, 3]] == np.array(unseen)).all(-1).any(-1)
 
 
 def fill_forms(sentences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The grammar of the book's sentences: their words, their four forms, and the running example.
+    """Write sentences in each of the four forms, padded with "the" to 11 words.
 
-    Every content word has partners: the verb its animal and its place, the colour its animal, the
-    animal its colour, the place its animal. Eight animal and place pairs, the cat on the rug among
-    them, never occur together in training.
+    Args:
+        sentences: int (n, 4), rows of all_sentences().
+
+    Returns:
+        Indices into VOCABULARY, int (4, n, 11); the length of each form, int (4,); and where
+        animal, colour, verb and place are in each form, int (4, 4).
+
+    Example:
+        >>> filled, lengths, places = fill_forms(all_sentences())
+        >>> lengths.tolist(), places[0].tolist()
+        ([11, 7, 7, 10], [1, 5, 7, 10])
     """
     filled = np.zeros((len(FORMS), len(sentences), MAX_LENGTH), dtype=int)
     places = np.zeros((len(FORMS), len(SLOTS)), dtype=int)

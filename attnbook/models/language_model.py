@@ -1,10 +1,11 @@
 """A small language model: it predicts the next word of the book's sentences, and so writes some.
 
-A full stop opens a sentence and closes it. The model is two encoder layers under the causal mask;
-beside it stands the same model trained without the mask, which sees the word it is to predict.
+A full stop opens a sentence and closes it. The model is two encoder layers under the causal mask.
+The same model is also trained without the mask, so that it sees the word it is to predict.
 
-    python -m attnbook.models.language_model      trains both on every seed
-                                                 (about 3 minutes of one core)
+    python -m attnbook.models.language_model      trains both on every seed (3 minutes of one core);
+                                                  writes records/language_model.json and
+                                                  weights/language_*.safetensors
 """
 
 from collections.abc import Sequence
@@ -13,54 +14,63 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnbook.models.experiment import WEIGHTS, read_record, write_record, written_whole
-from attnbook.models.grammar import MAX_LENGTH, VOCABULARY, all_sentences, fill_forms, is_unseen
-from attnbook.models.partners import _one_thread, made_with
+from attnbook.models import experiment, grammar
+from attnbook.models.grammar import MAX_LENGTH, all_sentences, fill_forms, is_unseen
 from attnlib.nn import EncoderLayer, KeyValueCache
 from attnlib.positions import sinusoidal_positions
 
 STOP = "."
-WORDS = (*VOCABULARY, STOP)
-LAYERS, HEADS, D_MODEL, D_HIDDEN = 2, 2, 16, 32
+VOCABULARY = (*grammar.VOCABULARY, STOP)
+NUM_LAYERS, NUM_HEADS, D_MODEL, D_HIDDEN = 2, 2, 16, 32
 VARIANTS = {"masked": True, "unmasked": False}  # name: is_causal
 SEEDS = (0, 1, 2)
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 1000, 256, 2e-2, 0.03
 TRAINED_ON = 2688  # of the grammar's 3,584 sentences
-WRITTEN = 2000  # sentences of a model that are judged
+WRITTEN = 2000  # sentences of each model that are judged
 VERDICTS = ("seen in training", "never seen", "a pair that never meets", "no sentence")
 
 
 class LanguageModel(nn.Module):
-    """Say of every word which word comes next: embed, add positions, two layers, read out.
+    """Predict the word after every word: embed, add positions, two layers, read out.
 
-    is_causal: whether word i sees words 0 to i only. Without, it sees the answer too.
-    Source: Vaswani et al. 2017, section 3.2.3 (the mask), and Radford et al. 2018, section 3.1, for
-    a stack of such layers as a language model.
+    Args:
+        is_causal: Whether word i sees words 0 to i only; otherwise it sees the answer, too.
 
-    >>> LanguageModel()(word_ids(["the", "cat"])).shape
-    torch.Size([1, 3, 30])
+    Source:
+        Vaswani et al. 2017, section 3.2.3 (the mask); Radford et al. 2018, section 3.1 (a stack of
+        such layers as a language model).
+
+    Example:
+        >>> LanguageModel()(word_ids(["the", "cat"])).shape
+        torch.Size([1, 3, 30])
     """
 
     def __init__(self, *, is_causal: bool = True):
         super().__init__()
         self.is_causal = is_causal
-        self.embed = nn.Embedding(len(WORDS), D_MODEL)
+        self.embed = nn.Embedding(len(VOCABULARY), D_MODEL)
         self.layers = nn.ModuleList(
-            EncoderLayer(D_MODEL, HEADS, D_HIDDEN, norm_first=True) for _ in range(LAYERS)
+            EncoderLayer(D_MODEL, NUM_HEADS, D_HIDDEN, norm_first=True) for _ in range(NUM_LAYERS)
         )
         self.norm = nn.LayerNorm(D_MODEL)
-        self.read_out = nn.Linear(D_MODEL, len(WORDS))
+        self.read_out = nn.Linear(D_MODEL, len(VOCABULARY))
         self.double()
 
     def forward(self, words: Tensor, *, caches: Sequence[KeyValueCache] | None = None) -> Tensor:
-        """Run the model on words, int (B, N).
+        """Run the model.
 
-        caches: one a layer, with the n words that came before these; they take these words in.
-        Returns: logits (B, N, V) of the word after each word.
-        Raises: ValueError where there are caches and the model is not causal.
+        Args:
+            words: Indices into VOCABULARY, int (B, N).
+            caches: One per layer, holding the words before these; these words are added to it.
+
+        Returns:
+            Logits (B, N, V) of the word after each word.
+
+        Raises:
+            ValueError: If there are caches and the model is not causal.
         """
-        caches = [None] * LAYERS if caches is None else caches
-        start = 0 if caches[0] is None else len(caches[0])  # positions go on where the cache ends
+        caches = [None] * NUM_LAYERS if caches is None else caches
+        start = 0 if caches[0] is None else len(caches[0])  # positions continue after the cache
         X = self.embed(words)  # (B, N, d_model)
         X = X + sinusoidal_positions(start + words.shape[1], D_MODEL, like=X)[start:]
         for layer, cache in zip(self.layers, caches, strict=True):
@@ -69,63 +79,105 @@ class LanguageModel(nn.Module):
 
 
 def load(name: str) -> LanguageModel:
-    """Return a committed model, "masked" or "unmasked".
+    """Return a committed model.
 
-    Raises: ValueError where the name is another.
+    Args:
+        name: "masked" or "unmasked".
 
-    >>> load("masked").is_causal
-    True
+    Raises:
+        ValueError: If the name is another.
+
+    Example:
+        >>> load("masked").is_causal
+        True
     """
-    from safetensors.torch import load_file
-
     if name not in VARIANTS:
         raise ValueError(f"name: got {name!r}, expected 'masked' or 'unmasked'")
     with torch.device("meta"):  # nothing is drawn for weights that are about to be replaced
         model = LanguageModel(is_causal=VARIANTS[name])
-    weights = load_file(WEIGHTS / f"language_{name}.safetensors")
-    model.load_state_dict(weights, assign=True)
+    weights = experiment.read_weights(f"language_{name}")
+    tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+    model.load_state_dict(tensors, assign=True)
     return model
 
 
 def word_ids(words: Sequence[str]) -> Tensor:
-    """Return a full stop and the words after it as places in WORDS, int (1, 1 + n).
+    """Return the indices in VOCABULARY of a full stop and the words after it.
 
-    Raises: ValueError that names a word which is not in the vocabulary.
+    Args:
+        words: n words.
 
-    >>> word_ids(["the", "cat"]).tolist()
-    [[29, 0, 5]]
+    Returns:
+        int (1, 1 + n).
+
+    Raises:
+        ValueError: If a word is not in the vocabulary; the message names it.
+
+    Example:
+        >>> word_ids(["the", "cat"]).tolist()
+        [[29, 0, 5]]
     """
     for word in words:
-        if word not in WORDS:
-            raise ValueError(f"words: {word!r} is not among the {len(WORDS)} known words")
-    return torch.tensor([[WORDS.index(word) for word in (STOP, *words)]])
+        if word not in VOCABULARY:
+            raise ValueError(f"words: got {word!r}, expected one of {len(VOCABULARY)} known words")
+    return torch.tensor([[VOCABULARY.index(word) for word in (STOP, *words)]])
 
 
 def sentences() -> np.ndarray:
-    """Return the grammar: every sentence in which no unseen pair meets, int (3584, 13).
+    """Return the grammar: every sentence that holds no unseen pair.
 
-    A row is a full stop, the words, a full stop, and full stops to fill it up.
+    Returns:
+        Indices into VOCABULARY, int (3584, 13): a full stop, the words, a full stop, and full
+        stops as padding.
 
-    >>> " ".join(WORDS[i] for i in sentences()[0])
-    '. the cat , which was black , sat on the mat .'
+    Example:
+        >>> " ".join(VOCABULARY[i] for i in sentences()[0])
+        '. the cat , which was black , sat on the mat .'
     """
     return _between_stops(all_sentences()[~is_unseen(all_sentences())])
 
 
 def trained_on(seed: int) -> np.ndarray:
-    """Return the numbers of the sentences() that a seed trains on, int (TRAINED_ON,)."""
+    """Return which of the sentences() a seed trains on.
+
+    Args:
+        seed: Of the choice.
+
+    Returns:
+        Indices of rows of sentences(), int (TRAINED_ON,).
+    """
     return np.random.default_rng(seed).permutation(len(sentences()))[:TRAINED_ON]
+
+
+def text_of(row: Sequence[int]) -> tuple[str, ...]:
+    """Return the words of one of sentences(), without full stops.
+
+    Args:
+        row: Indices into VOCABULARY, int (13,).
+
+    Example:
+        >>> text_of(sentences()[896])
+        ('the', 'black', 'cat', 'sat', 'on', 'the', 'mat')
+    """
+    words = tuple(VOCABULARY[i] for i in row[1:])
+    return words[: words.index(STOP)]
 
 
 def loss(model: LanguageModel, rows: Tensor) -> Tensor:
     """Return how surprised the model is by a whole sentence, in nats, averaged over the rows.
 
-    It is the sum of -log p over the words and the first full stop behind them. No model that
-    does not see the answer can have less, on average over the grammar, than log(3584).
-    rows: int (B, 13), of sentences().
+    It is the sum of -log p over the words and the first full stop after them. Averaged over the
+    grammar, no model that does not see the answer can have less than log(3584).
+
+    Args:
+        model: A model.
+        rows: Rows of sentences(), int (B, 13).
+
+    Returns:
+        A number, float64, with gradients.
     """
     read, next_words = rows[:, :-1], rows[:, 1:]  # (B, 12) each
-    ended = (read[:, 1:] == WORDS.index(STOP)).cumsum(-1) > 0  # (B, 11): a filler is read
+    ended = (read[:, 1:] == VOCABULARY.index(STOP)).cumsum(-1) > 0  # (B, 11): padding is read
     next_words = next_words.clone()
     next_words[:, 1:][ended] = -100  # cross_entropy leaves these out
     logits = model(read)  # (B, 12, V)
@@ -135,14 +187,23 @@ def loss(model: LanguageModel, rows: Tensor) -> Tensor:
     return total / len(rows)
 
 
-@_one_thread()
+@experiment.one_thread()
 def train(variant: str, seed: int = 0, *, steps: int = STEPS) -> tuple[LanguageModel, list[float]]:
-    """Train one model on the CPU in float64, everything drawn from one seed.
+    """Train one model on the CPU in float64, all drawn from one seed.
 
-    steps: stop after so many of STEPS; the schedule of the step size does not shrink.
-    Returns: the model, and its loss on the batch of every step.
-    Raises: ValueError where the variant is none of VARIANTS or steps is not in 1 to STEPS.
-    Source: AdamW, Loshchilov and Hutter 2019.
+    Args:
+        variant: "masked" or "unmasked".
+        seed: Of the model's start, of trained_on() and of the batches.
+        steps: How many of STEPS to take; the learning rate falls over all of STEPS in any case.
+
+    Returns:
+        The model, and its loss on the batch of every step.
+
+    Raises:
+        ValueError: If variant is not in VARIANTS, or steps is not in 1 to STEPS.
+
+    Source:
+        AdamW, Loshchilov and Hutter 2019.
     """
     from tqdm import tqdm
 
@@ -170,19 +231,29 @@ def train(variant: str, seed: int = 0, *, steps: int = STEPS) -> tuple[LanguageM
 
 
 def sample(logits: Tensor, *, temperature: float = 1.0, rng: np.random.Generator) -> Tensor:
-    """Draw one word a row, word j with probability softmax(logits / temperature)[j].
+    """Draw one word per row, word j with probability softmax(logits / temperature)[j].
 
-    logits: (B, V). temperature: above 0; under 1 likely words become likelier.
-    Returns: int (B,).
-    Raises: ValueError where logits has not two axes or the temperature is not above 0.
-    Source: Hinton et al. 2015, section 2, for the temperature; the draw inverts the cumulative
-    sum of the probabilities.
+    Args:
+        logits: (B, V).
+        temperature: Above 0; below 1 likely words become likelier.
+        rng: The draw comes from it.
 
-    >>> sample(torch.tensor([[0.0, 50.0, 0.0]]), rng=np.random.default_rng(0)).tolist()
-    [1]
+    Returns:
+        int (B,).
+
+    Raises:
+        ValueError: If logits does not have two axes, or temperature is not above 0.
+
+    Source:
+        Hinton et al. 2015, section 2, for the temperature; the draw inverts the cumulative sum of
+        the probabilities.
+
+    Example:
+        >>> sample(torch.tensor([[0.0, 50.0, 0.0]]), rng=np.random.default_rng(0)).tolist()
+        [1]
     """
     if logits.ndim != 2:
-        raise ValueError(f"logits: shape is {tuple(logits.shape)}, expected (B, V)")
+        raise ValueError(f"logits: got shape {tuple(logits.shape)}, expected (B, V)")
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature!r}, expected a number above 0")
     cumulative = (logits / temperature).softmax(-1).cumsum(-1)  # (B, V), ends at 1
@@ -199,58 +270,85 @@ def generate(
     how_many: int = 1,
     temperature: float = 1.0,
     cached: bool = True,
-    longest: int = MAX_LENGTH,
+    max_length: int = MAX_LENGTH,
 ) -> list[tuple[str, ...]]:
     """Write sentences word by word: each word drawn becomes part of what is read next.
 
-    prompt: the first words of every sentence. rng: all draws come from it, so that a seed repeats
-    them. cached: keep each layer's keys and values and read one new word a step, instead of reading
-    all words again. longest: a sentence without a full stop is cut after so many words.
-    Returns: how_many tuples of words, without full stops.
-    Raises: ValueError where a word is unknown, where the temperature is not above 0, where
-    longest is less than the prompt, or where cached is asked of a model that is not causal.
+    Args:
+        model: A model.
+        prompt: The first words of every sentence.
+        rng: All draws come from it, so that a seed repeats them.
+        how_many: Number of sentences.
+        temperature: As in sample().
+        cached: Keep each layer's keys and values and read only the new word at each step, instead
+            of reading all words again.
+        max_length: A sentence without a full stop is cut after this many words.
 
-    >>> generate(load("masked"), ["the", "black", "cat"], longest=3, rng=np.random.default_rng(0))
-    [('the', 'black', 'cat')]
+    Returns:
+        Tuples of words, without full stops.
+
+    Raises:
+        ValueError: If a word is unknown, temperature is not above 0, max_length is less than the
+            prompt, or cached is asked of a model that is not causal.
+
+    Example:
+        >>> prompt = ["the", "black", "cat"]
+        >>> generate(load("masked"), prompt, max_length=3, rng=np.random.default_rng(0))
+        [('the', 'black', 'cat')]
     """
     words = word_ids(prompt).expand(how_many, -1)  # (B, 1 + n)
-    if longest < len(prompt):
-        raise ValueError(f"longest: got {longest}, the prompt has {len(prompt)} words")
-    caches = [KeyValueCache() for _ in range(LAYERS)] if cached else None
+    if max_length < len(prompt):
+        raise ValueError(
+            f"max_length: got {max_length}, expected at least the prompt's {len(prompt)} words"
+        )
+    caches = [KeyValueCache() for _ in range(NUM_LAYERS)] if cached else None
     ended = torch.zeros(how_many, dtype=torch.bool)
     new = words  # what the caches do not hold yet
-    while words.shape[1] <= longest and not ended.all():
+    while words.shape[1] <= max_length and not ended.all():
         logits = model(new if cached else words, caches=caches)[:, -1]  # (B, V)
         new = sample(logits, temperature=temperature, rng=rng)[:, None]  # (B, 1)
         words = torch.cat([words, new], dim=1)
-        ended = ended | (new[:, 0] == WORDS.index(STOP))
-    texts = (tuple(WORDS[i] for i in row) for row in words[:, 1:].tolist())
+        ended = ended | (new[:, 0] == VOCABULARY.index(STOP))
+    texts = (tuple(VOCABULARY[i] for i in row) for row in words[:, 1:].tolist())
     return [text[: (*text, STOP).index(STOP)] for text in texts]
 
 
 def judge(texts: Sequence[Sequence[str]], seed: int) -> list[str]:
-    """Say of each sentence which of VERDICTS it is, for a model of this seed.
+    """Compare sentences with the grammar and with what a model was trained on.
 
-    >>> judge([["the", "the"], "the black cat sat on the rug".split()], seed=0)
-    ['no sentence', 'a pair that never meets']
+    Args:
+        texts: Tuples or lists of words, without full stops.
+        seed: Of the model.
+
+    Returns:
+        One of VERDICTS for each text.
+
+    Example:
+        >>> judge([["the", "the"], "the black cat sat on the rug".split()], seed=0)
+        ['no sentence', 'a pair that never meets']
     """
-    grammar, verdict = sentences(), {}
-    for name, rows in (
+    verdict = {}
+    for name, rows in (  # from all to few: a later name replaces an earlier one
         ("a pair that never meets", _between_stops(all_sentences())),
-        ("never seen", grammar),
-        ("seen in training", grammar[trained_on(seed)]),
+        ("never seen", sentences()),
+        ("seen in training", sentences()[trained_on(seed)]),
     ):
-        verdict |= {_text(row): name for row in rows}  # a later name takes the place of an earlier
+        verdict |= {text_of(row): name for row in rows}
     return [verdict.get(tuple(text), "no sentence") for text in texts]
 
 
 @torch.no_grad()
-@_one_thread()
+@experiment.one_thread()
 def measure(model: LanguageModel, seed: int) -> dict:
-    """Return a model's entry in the record: its losses, and the share of each verdict.
+    """Return what is recorded of a model.
 
-    loss_seen, loss_unseen: nats a sentence over what it was trained on, and over the rest of the
-    grammar. written: the share of each of VERDICTS among WRITTEN sentences.
+    Args:
+        model: A model.
+        seed: The one it was trained with.
+
+    Returns:
+        "loss_seen" and "loss_unseen", nats per sentence over what it was trained on and over the
+        rest of the grammar; "written", the share of each of VERDICTS among WRITTEN sentences.
     """
     seen = np.isin(np.arange(len(sentences())), trained_on(seed))
     losses = [loss(model, torch.tensor(sentences()[kept])).item() for kept in (seen, ~seen)]
@@ -265,44 +363,41 @@ def measure(model: LanguageModel, seed: int) -> dict:
     }
 
 
-def record() -> dict:
-    """Return what `python -m attnbook.models.language_model` measured: a list over seeds each.
+def recorded(name: str) -> list[dict] | dict[str, list[float]]:
+    """Return a part of the record.
 
-    "losses" holds the loss at each step of seed 0, whose models are the committed ones.
+    Args:
+        name: "masked" or "unmasked", or "losses".
 
-    >>> len(record()["masked"])
-    3
+    Returns:
+        For a variant what measure() returned, one entry per seed; for "losses" the loss at each
+        step of the committed models, by variant.
+
+    Example:
+        >>> len(recorded("masked"))
+        3
     """
-    return read_record("language_model")
+    return experiment.read_record("language_model")[name]
 
 
-def main():
+def main() -> None:
     """Train both variants on every seed; write the models of seed 0 and the record."""
-    from safetensors.torch import save_file
-
-    measured = made_with() | {"losses": {}}
+    found = {"losses": {}}
     for variant in VARIANTS:
         models = {seed: train(variant, seed) for seed in SEEDS}
-        measured[variant] = [measure(model, seed) for seed, (model, _) in models.items()]
-        model, measured["losses"][variant] = models[SEEDS[0]]
-        with written_whole(WEIGHTS / f"language_{variant}.safetensors") as beside:
-            save_file(model.state_dict(), beside)
-    write_record("language_model", measured)
+        found[variant] = [measure(model, seed) for seed, (model, _) in models.items()]
+        model, found["losses"][variant] = models[SEEDS[0]]
+        experiment.write_weights(f"language_{variant}", model.state_dict())
+    experiment.write_record("language_model", experiment.made_with() | found)
 
 
 def _between_stops(chosen):
     """Write rows of all_sentences() in the four forms, between full stops: int (4 · n, 13)."""
     filled, lengths, _ = fill_forms(chosen)  # (4, n, 11), (4,)
-    rows = np.full((*filled.shape[:2], MAX_LENGTH + 2), WORDS.index(STOP))
+    rows = np.full((*filled.shape[:2], MAX_LENGTH + 2), VOCABULARY.index(STOP))
     for form, length in enumerate(lengths):
         rows[form, :, 1 : length + 1] = filled[form, :, :length]
     return rows.reshape(-1, MAX_LENGTH + 2)
-
-
-def _text(row):
-    """Return the words between the first two full stops of a row, as a tuple."""
-    words = tuple(WORDS[i] for i in row[1:])
-    return words[: words.index(STOP)]
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
-"""The running example: generated sentences, the task "name your partners", and two small models.
+"""The running example: the task "name your partners", and two small models that learn it.
 
-Every content word must name the words that it belongs to: the verb its animal and its place
-(half and half), the colour its animal, the animal its colour, the place its animal. Eight animal
-and place pairs, the cat on the rug among them, never occur together in training.
+Every content word of a sentence must name the words that it belongs to: the verb its animal and
+its place (half and half), the colour its animal, the animal its colour, the place its animal.
 
-    python -m attnbook.models.partners      trains every variant; writes weights/ and records/
+    python -m attnbook.models.partners      trains every variant (2 minutes of one core); writes
+                                            records/partners.json, weights/one_head.safetensors
+                                            and weights/two_heads.safetensors
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
-from attnbook.device import processor
-from attnbook.models.experiment import WEIGHTS, read_record, write_record, written_whole
+from attnbook.models import experiment
 from attnbook.models.grammar import (
     FORMS,
     MAX_LENGTH,
@@ -32,12 +31,13 @@ VARIANTS = {"uniform": 1, "constant_query": 1, "one_head": 1, "two_heads": 2}  #
 SEEDS = tuple(range(20))
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY = 1000, 16, 2e-2, 0.3
 D_MODEL, WIDTH = 16, 8  # d_k = d_v = 8 for one head, 4 for each of two
+WATCHED = 12  # steps whose losses are recorded
 
 
 class Model(NamedTuple):
     """A trained model as float64 NumPy arrays; W_O reads the heads out over the vocabulary."""
 
-    E: np.ndarray  # (V, d_model), one row a word
+    E: np.ndarray  # (V, d_model), one row per word
     W_Q: np.ndarray  # (d_model, H·d_k)
     W_K: np.ndarray  # (d_model, H·d_k)
     W_V: np.ndarray  # (d_model, H·d_v)
@@ -46,25 +46,37 @@ class Model(NamedTuple):
 
 
 def load(name: str) -> Model:
-    """Return a committed model, "one_head" or "two_heads".
+    """Return a committed model.
 
-    Raises: ValueError where the name is another.
+    Args:
+        name: "one_head" or "two_heads".
 
-    >>> load("one_head").E.shape
-    (29, 16)
+    Raises:
+        ValueError: If the name is another.
+
+    Example:
+        >>> load("one_head").E.shape
+        (29, 16)
     """
-    from safetensors.numpy import load_file
-
     if name not in ("one_head", "two_heads"):
         raise ValueError(f"name: got {name!r}, expected 'one_head' or 'two_heads'")
-    return Model(**load_file(WEIGHTS / f"{name}.safetensors"), num_heads=VARIANTS[name])
+    return Model(**experiment.read_weights(name), num_heads=VARIANTS[name])
 
 
 def start(variant: str, seed: int) -> dict:
     """Draw a model before training, and what it will be trained on, all from one seed.
 
-    Returns: arrays E, W_Q, W_K, W_V, W_O (and c for the constant query), the numbers "held_out" of
-    the sentences kept for the test, and "batches" int (STEPS, 4·BATCH) of those to train on.
+    Args:
+        variant: A name in VARIANTS.
+        seed: Of all draws.
+
+    Returns:
+        Arrays E, W_Q, W_K, W_V, W_O (and c for the constant query); "held_out", the indices of the
+        sentences kept for the test; and "batches", int (STEPS, 4·BATCH), of those to train on.
+
+    Example:
+        >>> start("one_head", 0)["E"].shape
+        (29, 16)
     """
     rng = np.random.default_rng(seed)
     drawn = {"E": rng.normal(size=(len(VOCABULARY), D_MODEL))}
@@ -80,7 +92,17 @@ def start(variant: str, seed: int) -> dict:
 
 
 def forward(parameters: dict, words, lengths, variant: str) -> tuple:
-    """Run one model on a batch: words (B, N) and lengths (B,) give logits (B, N, V), weights."""
+    """Run one model on a batch.
+
+    Args:
+        parameters: Tensors E, W_Q, W_K, W_V, W_O (and c for the constant query).
+        words: Indices into VOCABULARY, int (B, N).
+        lengths: int (B,); of sentence b the first lengths[b] words count.
+        variant: A name in VARIANTS.
+
+    Returns:
+        Logits (B, N, V) of what each word names, and weights (B, H, N, N).
+    """
     X = parameters["E"][words]  # (B, N, d_model)
     asking = X
     if variant == "uniform":
@@ -102,7 +124,16 @@ def forward(parameters: dict, words, lengths, variant: str) -> tuple:
 def loss(parameters: dict, words, lengths, places, partners, variant: str) -> "torch.Tensor":  # noqa: F821
     """Sum the cross-entropies of the four content words, averaged over the batch.
 
-    places (B, 4): where animal, colour, verb and place stand. partners (B, 4): their ids.
+    Args:
+        parameters: As in forward().
+        words: Indices into VOCABULARY, int (B, N).
+        lengths: int (B,).
+        places: Where animal, colour, verb and place are, int (B, 4).
+        partners: The words in those places, int (B, 4).
+        variant: A name in VARIANTS.
+
+    Returns:
+        A number, float64, with gradients where the parameters have them.
     """
     import torch
 
@@ -115,24 +146,7 @@ def loss(parameters: dict, words, lengths, places, partners, variant: str) -> "t
     return -(said(0, colour) + said(1, animal) + half_and_half + said(3, animal))
 
 
-@contextmanager
-def _one_thread():
-    """Let torch compute on one thread, and on as many as before afterwards.
-
-    These matrices are too small for two threads, which on a busy machine wait for each other for
-    minutes; and so no sum depends on the number of cores.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@_one_thread()
+@experiment.one_thread()
 def train(
     variant: str,
     seeds: Sequence[int] = SEEDS,
@@ -140,13 +154,22 @@ def train(
     steps: int = STEPS,
     watch: Callable | None = None,
 ) -> dict:
-    """Train one model a seed, all at once, on the CPU in float64.
+    """Train one model per seed, all at once, on the CPU in float64.
 
-    steps: stop after so many of STEPS; the schedule of the step size does not shrink.
-    watch: called as watch(step, parameters, losses) before each step.
-    Returns: float64 tensors with a leading seed axis (S, ...), by name.
-    Raises: ValueError where the variant is none of VARIANTS or steps is not in 1 to STEPS.
-    Source: AdamW, Loshchilov and Hutter 2019; many models at once by torch.func.vmap.
+    Args:
+        variant: A name in VARIANTS.
+        seeds: S seeds.
+        steps: How many of STEPS to take; the learning rate falls over all of STEPS in any case.
+        watch: Called as watch(step, parameters, losses) before each step, losses being (S,).
+
+    Returns:
+        Parameters by name: float64 tensors with a leading axis of seeds, (S, ...).
+
+    Raises:
+        ValueError: If variant is not in VARIANTS, or steps is not in 1 to STEPS.
+
+    Source:
+        AdamW, Loshchilov and Hutter 2019; many models at once by torch.func.vmap.
     """
     import torch
     from tqdm import tqdm
@@ -162,7 +185,7 @@ def train(
         for name in drawn[0]
         if name not in ("held_out", "batches")
     }
-    form = torch.arange(len(FORMS)).repeat_interleave(BATCH)  # (4·BATCH,), a form a row
+    form = torch.arange(len(FORMS)).repeat_interleave(BATCH)  # (4·BATCH,), the form of each row
     filled, lengths, places = map(torch.tensor, fill_forms(all_sentences()))
     sentences = torch.tensor(all_sentences())
 
@@ -186,13 +209,19 @@ def train(
     return {name: tensor.detach() for name, tensor in parameters.items()}
 
 
-@_one_thread()
+@experiment.one_thread()
 def accuracy(parameters: dict, numbers: np.ndarray, variant: str) -> np.ndarray:
-    """Return the share of sentences in which all four content words are answered right.
+    """Return the share of sentences in which all four content words name their partners.
 
-    parameters: with a leading seed axis S. numbers: rows of all_sentences(), (n,) or (S, n).
-    An answer is right where its most likely words are the partners: two for the verb, else one.
-    Returns: float64 (S,).
+    A word names its partners if they are its most likely words: two for the verb, else one.
+
+    Args:
+        parameters: Tensors with a leading axis of S seeds, as train() returns them.
+        numbers: Indices of rows of all_sentences(), (n,) or for each seed its own (S, n).
+        variant: A name in VARIANTS.
+
+    Returns:
+        float64 (S,).
     """
     import torch
 
@@ -217,9 +246,17 @@ def accuracy(parameters: dict, numbers: np.ndarray, variant: str) -> np.ndarray:
     return torch.cat(right).reshape(len(parameters["E"]), -1).double().mean(-1).numpy()
 
 
-@_one_thread()
+@experiment.one_thread()
 def row_of_sat(parameters: dict, variant: str) -> np.ndarray:
-    """Return the row of "sat" over the words of SENTENCE, by seed and head: (S, H, 11)."""
+    """Return the weights of "sat" over the words of SENTENCE.
+
+    Args:
+        parameters: Tensors with a leading axis of S seeds, as train() returns them.
+        variant: A name in VARIANTS.
+
+    Returns:
+        float64 (S, H, 11).
+    """
     import torch
 
     words = torch.tensor(ids(SENTENCE))[None]
@@ -228,7 +265,16 @@ def row_of_sat(parameters: dict, variant: str) -> np.ndarray:
 
 
 def measure(parameters: dict, variant: str, seeds: Sequence[int] = SEEDS) -> dict:
-    """Return a variant's entry in the ladder: accuracies (S,) and the row of "sat" (S, H, 11)."""
+    """Measure trained models of one variant.
+
+    Args:
+        parameters: Tensors with a leading axis of S seeds, as train() returns them.
+        variant: A name in VARIANTS.
+        seeds: The S seeds.
+
+    Returns:
+        Lists: the accuracies "held_out" (S,) and "unseen_pairs" (S,), and "sat" (S, H, 11).
+    """
     held_out = np.stack([start(variant, seed)["held_out"] for seed in seeds])
     return {
         "held_out": accuracy(parameters, held_out, variant).tolist(),
@@ -242,9 +288,20 @@ def measure(parameters: dict, variant: str, seeds: Sequence[int] = SEEDS) -> dic
 def chosen_seed(variant: str, measured: dict) -> int:
     """Return the committed seed: the lowest that solves its task.
 
-    one_head: accuracy 1 on held-out sentences; "sat" gives "cat" and "mat" at least 0.3 each and
-    "black" under 0.02. two_heads: accuracy 1 on held-out sentences and at least 0.99 on pairs never
-    seen together; one head of "sat" gives its most to "cat", the other to "mat".
+    One head must reach accuracy 1 on held-out sentences, and "sat" give "cat" and "mat" at least
+    0.3 each and "black" under 0.02. Two heads must reach accuracy 1 on held-out sentences and 0.99
+    on pairs never seen together, and "sat" give most to "cat" by one head, to "mat" by the other.
+
+    Args:
+        variant: "one_head" or "two_heads".
+        measured: What measure() returned.
+
+    Raises:
+        ValueError: If no seed does.
+
+    Example:
+        >>> chosen_seed("one_head", ladder()["one_head"])
+        0
     """
     cat, black, mat = (SENTENCE.index(word) for word in ("cat", "black", "mat"))
     for seed in range(len(measured["sat"])):
@@ -256,20 +313,33 @@ def chosen_seed(variant: str, measured: dict) -> int:
         if variant == "two_heads" and measured["unseen_pairs"][seed] >= 0.99:
             if set(sat.argmax(-1)) == {cat, mat}:
                 return seed
-    raise ValueError(f"{variant}: no seed solves its task")
+    raise ValueError(f"measured: got no seed of {variant!r} that solves its task, expected one")
 
 
 def ladder() -> dict:
-    """Return what `python -m attnbook.models.partners` measured, by variant: see measure().
+    """Return what was measured of each variant over all seeds: the control ladder.
 
-    >>> len(ladder()["one_head"]["held_out"])
-    20
+    Returns:
+        What measure() returned, by the name of the variant.
+
+    Example:
+        >>> len(ladder()["one_head"]["held_out"])
+        20
     """
-    return read_record("partners")["variants"]
+    return experiment.read_record("partners")["variants"]
 
 
 def ladder_table() -> tuple[tuple, list]:
-    """Return the control ladder as (headers, rows): each variant's accuracy over all seeds."""
+    """Return the control ladder as a table: each variant's mean accuracy over all seeds.
+
+    Returns:
+        The headers, and one row per variant.
+
+    Example:
+        >>> headers, rows = ladder_table()
+        >>> [row[0] for row in rows]
+        ['uniform weights', 'one constant query', 'one head', 'two heads']
+    """
     names = {
         "uniform": "uniform weights",
         "constant_query": "one constant query",
@@ -285,36 +355,35 @@ def ladder_table() -> tuple[tuple, list]:
     return headers, rows
 
 
-def made_with() -> dict:
-    """Return what the last bits of the weights depend on: processor, its instructions, and torch.
+def first_losses(variant: str) -> list[float]:
+    """Return the mean loss over all seeds before each of the first steps.
 
-    >>> sorted(made_with())
-    ['instructions', 'processor', 'torch']
+    Args:
+        variant: A name in VARIANTS.
+
+    Returns:
+        WATCHED numbers.
     """
-    import torch
-
-    return {
-        "processor": processor(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
-        "torch": torch.__version__.split("+")[0],
-    }
+    means = []
+    train(variant, steps=WATCHED, watch=lambda step, _, losses: means.append(losses.mean().item()))
+    return means
 
 
-def main():
+def main() -> None:
     """Train every variant on every seed; write the two models and the ladder."""
-    from safetensors.numpy import save_file
-
     variants, chosen = {}, {}
     for variant in VARIANTS:
         parameters = train(variant)
         variants[variant] = measure(parameters, variant)
         if variant in ("one_head", "two_heads"):
-            chosen[variant] = chosen_seed(variant, variants[variant])
-            model = {name: tensor[chosen[variant]].numpy() for name, tensor in parameters.items()}
-            with written_whole(WEIGHTS / f"{variant}.safetensors") as beside:
-                save_file(model, beside)
-    record = made_with() | {"chosen_seed": chosen, "variants": variants}
-    write_record("partners", record)
+            seed = chosen[variant] = chosen_seed(variant, variants[variant])
+            experiment.write_weights(variant, {n: tensor[seed] for n, tensor in parameters.items()})
+    found = {
+        "chosen_seed": chosen,
+        "first_losses": {variant: first_losses(variant) for variant in VARIANTS},
+        "variants": variants,
+    }
+    experiment.write_record("partners", experiment.made_with() | found)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,26 @@
 """Recall over a distance: a recurrent network and attention are given things to remember.
 
-Two tasks. One marked word: of a row of words one carries a mark, and the last position asks which
-it was. Associative recall: every position holds a key and its value, and the last position holds
-one of the keys and asks for its value. Key and value share a position (their embeddings are added),
-which helps every model alike and lets one layer of attention be enough.
+There are two tasks. One marked word: one word of a row carries a mark, and the last position asks
+which it was. Associative recall: every position holds a key and its value, and the last position
+holds one of the keys and asks for its value. Key and value share a position (their embeddings are
+added), which helps every network alike and makes one layer of attention enough.
 
-    python -m attnbook.models.recall      trains every row and writes attnbook/models/recall.json
-                                  (about 12 minutes of one core, shared among those there are)
+    python -m attnbook.models.recall      trains every row and writes records/recall.json
+                                          (12 minutes of one core, fewer with several)
 """
 
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
 
-from attnbook.device import processor
-from attnbook.models.experiment import read_record, write_record
+from attnbook.models import experiment
 from attnlib.heads import multi_head_attention
 
-KINDS = ("rnn", "lstm", "attention")
-VOCABULARY = 64  # so many keys and so many values; value 64 stands for "which value?"
-WIDTH, BATCH, LEARNING_RATE = 64, 64, 3e-3
+NETWORKS = ("rnn", "lstm", "attention")
+NUM_TOKENS = 64  # keys, and as many values; value 64 asks "which value?"
+D_MODEL, BATCH, LEARNING_RATE = 64, 64, 3e-3
 STEPS, LONGER = 1000, 10000
 PAIRS = (4, 16, 64)
 SEEDS = (0, 1, 2)  # for STEPS; LONGER and the marked word use the first
@@ -29,58 +28,87 @@ LENGTH, DISTANCES = 64, (1, 8, 64, 256, 512)  # of the marked word: trained on 6
 TEST_SEED = 2**20
 
 
-def pairs(rng, num_pairs: int, batch: int):
+def pairs(
+    rng: np.random.Generator, num_pairs: int, batch: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw rows for associative recall: num_pairs keys with their values, then one key again.
 
-    No key comes twice in a row before it is asked for; values are drawn freely.
-    Returns: keys int (batch, num_pairs + 1), values likewise (VOCABULARY in the last place: it is
-    asked for), answers (batch,).
-    Source: after Arora et al. 2023 (Zoology), with a single query and a pair at each position.
+    Args:
+        rng: All draws come from it.
+        num_pairs: Pairs per row. Before the question no key occurs twice in a row; values may.
+        batch: Number of rows.
 
-    >>> keys, values, answers = pairs(np.random.default_rng(0), 2, 1)
-    >>> bool(answers[0] == values[0, list(keys[0]).index(keys[0, -1])])
-    True
+    Returns:
+        Keys int (batch, num_pairs + 1), values int of the same shape (NUM_TOKENS in the last
+        column, since it is asked for), and answers int (batch,).
+
+    Source:
+        After Arora et al. 2023 (Zoology), with a single query and a pair at each position.
+
+    Example:
+        >>> keys, values, answers = pairs(np.random.default_rng(0), 2, 1)
+        >>> bool(answers[0] == values[0, list(keys[0]).index(keys[0, -1])])
+        True
     """
-    every_key = np.tile(np.arange(VOCABULARY), (batch, 1))  # (batch, VOCABULARY)
+    every_key = np.tile(np.arange(NUM_TOKENS), (batch, 1))  # (batch, NUM_TOKENS)
     keys = rng.permuted(every_key, axis=1)[:, :num_pairs]  # (batch, num_pairs)
-    values = rng.integers(VOCABULARY, size=(batch, num_pairs))
+    values = rng.integers(NUM_TOKENS, size=(batch, num_pairs))
     asked, row = rng.integers(num_pairs, size=batch), np.arange(batch)
     answers = values[row, asked]
-    unknown = np.full(batch, VOCABULARY)
+    unknown = np.full(batch, NUM_TOKENS)
     return np.column_stack([keys, keys[row, asked]]), np.column_stack([values, unknown]), answers
 
 
-def marked(rng, length: int, batch: int, distance: int | None = None):
-    """Draw rows with one marked word, in a random place or `distance` before the end.
+def marked(
+    rng: np.random.Generator, length: int, batch: int, distance: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw rows with one marked word.
 
-    Key 0 is no mark, key 1 the mark, key 2 the question in the last place.
-    Returns: keys int (batch, length + 1), values (the words) likewise, answers (batch,).
-    Source: after Hochreiter and Schmidhuber 1997, section 5 (one thing kept over long lags).
+    Args:
+        rng: All draws come from it.
+        length: Words per row, before the question.
+        batch: Number of rows.
+        distance: How far before the question the marked word is; random if None.
 
-    >>> keys, values, answers = marked(np.random.default_rng(0), 3, 1, distance=2)
-    >>> keys[0].tolist(), bool(answers[0] == values[0, 1])
-    ([0, 1, 0, 2], True)
+    Returns:
+        Keys int (batch, length + 1): 0 for no mark, 1 for the mark, 2 for the question in the last
+        column; values (the words) int of the same shape; and answers int (batch,).
+
+    Source:
+        After Hochreiter and Schmidhuber 1997, section 5 (one thing kept over long lags).
+
+    Example:
+        >>> keys, values, answers = marked(np.random.default_rng(0), 3, 1, distance=2)
+        >>> keys[0].tolist(), bool(answers[0] == values[0, 1])
+        ([0, 1, 0, 2], True)
     """
     keys = np.zeros((batch, length + 1), dtype=int)
-    values = rng.integers(VOCABULARY, size=(batch, length + 1))
+    values = rng.integers(NUM_TOKENS, size=(batch, length + 1))
     if distance is None:
         place = rng.integers(length, size=batch)
     else:
         place = np.full(batch, length - distance)
     row = np.arange(batch)
-    keys[row, place], keys[:, -1], values[:, -1] = 1, 2, VOCABULARY
+    keys[row, place], keys[:, -1], values[:, -1] = 1, 2, NUM_TOKENS
     return keys, values, values[row, place]
 
 
 def set_forget_bias(lstm: torch.nn.LSTM, bias: float) -> torch.nn.LSTM:
-    """Set the bias of an LSTM's forget gate, on which it depends how much each step keeps.
+    """Set the bias of an LSTM's forget gate, which decides how much each step keeps.
 
-    torch adds two biases, input and recurrent; the first becomes `bias`, the second 0.
-    Returns: the same LSTM (H units: entries H to 2·H of its biases are the forget gate's).
-    Source: Jozefowicz et al. 2015 (a bias of 1; the gate itself is due to Gers et al. 2000).
+    Args:
+        lstm: With one layer of H units; entries H to 2·H of its biases are the forget gate's.
+        bias: The new bias. torch adds two, input and recurrent: the second becomes 0.
 
-    >>> set_forget_bias(torch.nn.LSTM(1, 2), 3.0).bias_ih_l0[2:4].tolist()
-    [3.0, 3.0]
+    Returns:
+        The same LSTM, changed in place.
+
+    Source:
+        Jozefowicz et al. 2015 (a bias of 1; the gate itself is due to Gers et al. 2000).
+
+    Example:
+        >>> set_forget_bias(torch.nn.LSTM(1, 2), 3.0).bias_ih_l0[2:4].tolist()
+        [3.0, 3.0]
     """
     gate = slice(lstm.hidden_size, 2 * lstm.hidden_size)
     with torch.no_grad():
@@ -92,63 +120,118 @@ def set_forget_bias(lstm: torch.nn.LSTM, bias: float) -> torch.nn.LSTM:
 class Recaller(torch.nn.Module):
     """Embed keys and values, read the row by one layer, name the value asked for.
 
-    kind: "rnn", "lstm" or "attention". The three differ in the one layer only.
-    Raises: ValueError where the kind is another.
-    Source: Elman 1990 and Hochreiter and Schmidhuber 1997 as in torch.nn; Vaswani et al. 2017.
+    Args:
+        network: "rnn", "lstm" or "attention". The three differ in the one layer only.
 
-    >>> keys, values, _ = pairs(np.random.default_rng(0), 4, 2)
-    >>> tuple(Recaller("attention")(torch.tensor(keys), torch.tensor(values)).shape)
-    (2, 64)
+    Raises:
+        ValueError: If network is none of NETWORKS.
+
+    Source:
+        Elman 1990 and Hochreiter and Schmidhuber 1997 as in torch.nn; Vaswani et al. 2017.
+
+    Example:
+        >>> keys, values, _ = map(torch.tensor, pairs(np.random.default_rng(0), 4, 2))
+        >>> Recaller("attention")(keys, values).shape
+        torch.Size([2, 64])
     """
 
-    def __init__(self, kind: str):
+    def __init__(self, network: str):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"kind: got {kind!r}, expected one of {', '.join(KINDS)}")
-        self.kind = kind
-        self.keys = torch.nn.Embedding(VOCABULARY, WIDTH)
-        self.values = torch.nn.Embedding(VOCABULARY + 1, WIDTH)
-        if kind == "attention":
-            self.W_Q, self.W_K, self.W_V = (_matrix(WIDTH, WIDTH) for _ in range(3))
+        if network not in NETWORKS:
+            raise ValueError(f"network: got {network!r}, expected one of {', '.join(NETWORKS)}")
+        self.network = network
+        self.keys = torch.nn.Embedding(NUM_TOKENS, D_MODEL)
+        self.values = torch.nn.Embedding(NUM_TOKENS + 1, D_MODEL)
+        if network == "attention":
+            self.W_Q, self.W_K, self.W_V = (draw_matrix(D_MODEL, D_MODEL) for _ in range(3))
         else:
-            layer = torch.nn.RNN if kind == "rnn" else torch.nn.LSTM
-            self.layer = layer(WIDTH, WIDTH, batch_first=True)
-        self.W_O = _matrix(WIDTH, VOCABULARY)
+            layer = torch.nn.RNN if network == "rnn" else torch.nn.LSTM
+            self.layer = layer(D_MODEL, D_MODEL, batch_first=True)
+        self.W_O = draw_matrix(D_MODEL, NUM_TOKENS)
 
-    def forward(self, keys, values):
-        """Return the logits of each value, (B, VOCABULARY); keys and values are int (B, N)."""
-        X = self.keys(keys) + self.values(values)  # (B, N, WIDTH)
-        if self.kind == "attention":
-            last = X[:, -1:]  # (B, 1, WIDTH): only the last position asks
+    def forward(self, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        """Return the logits of each value, (B, NUM_TOKENS).
+
+        Args:
+            keys: int (B, N).
+            values: int (B, N).
+        """
+        X = self.keys(keys) + self.values(values)  # (B, N, d_model)
+        if self.network == "attention":
+            last = X[:, -1:]  # (B, 1, d_model): only the last position asks
             matrices = (self.W_Q, self.W_K, self.W_V, self.W_O)
             return multi_head_attention(last, X, X, *matrices, num_heads=1)[:, 0]
-        states, _ = self.layer(X)  # (B, N, WIDTH)
+        states, _ = self.layer(X)  # (B, N, d_model)
         return states[:, -1] @ self.W_O
 
 
-def train(kind: str, draw, *, steps: int, seed: int = 0, dtype=torch.float64) -> Recaller:
-    """Train one model on fresh rows at every step, on the CPU, everything drawn from one seed.
+def draw_matrix(num_rows: int, num_columns: int) -> torch.nn.Parameter:
+    """Draw a matrix as torch.nn.Linear does: uniform between -1/√num_rows and 1/√num_rows.
 
-    draw: draw(rng, batch=...) gives keys, values and answers, such as partial(pairs, num_pairs=4).
-    Source: Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
+    Args:
+        num_rows: Numbers that enter.
+        num_columns: Numbers that leave.
 
-    >>> train("lstm", partial(pairs, num_pairs=4), steps=1).kind
-    'lstm'
+    Returns:
+        (num_rows, num_columns), float32, for use as X @ W.
+    """
+    return torch.nn.Parameter((2 * torch.rand(num_rows, num_columns) - 1) / num_rows**0.5)
+
+
+def train(
+    network: str, draw: Callable, *, steps: int, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> Recaller:
+    """Train one network on fresh rows at every step, on the CPU, with all draws from one seed.
+
+    Args:
+        network: One of NETWORKS.
+        draw: draw(rng, batch=...) returns keys, values and answers: partial(pairs, num_pairs=4).
+        steps: Number of steps.
+        seed: Of the network's start and of the rows.
+        dtype: Of the weights.
+
+    Raises:
+        ValueError: If network is none of NETWORKS.
+
+    Source:
+        Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
+
+    Example:
+        >>> train("lstm", partial(pairs, num_pairs=4), steps=1).network
+        'lstm'
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Recaller(kind).to(dtype)
+        model = Recaller(network).to(dtype)
     return fit(model, partial(draw, batch=BATCH), steps=steps, seed=seed)
 
 
-def fit(model, draw, *, steps: int, seed: int, learning_rate: float = LEARNING_RATE):
-    """Train a classifier in place on fresh rows at every step; return it.
+def fit(
+    model: torch.nn.Module,
+    draw: Callable,
+    *,
+    steps: int,
+    seed: int,
+    learning_rate: float = LEARNING_RATE,
+) -> torch.nn.Module:
+    """Train a classifier in place, on fresh rows at every step.
 
-    draw: draw(rng) gives the arrays that the model takes, and last the answers.
-    Source: Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
+    Args:
+        model: Takes what draw returns, without the answers, and returns logits.
+        draw: draw(rng) returns the arrays that the model takes, then the answers.
+        steps: Number of steps.
+        seed: Of the rows.
+        learning_rate: Of Adam.
 
-    >>> fit(Recaller("rnn"), partial(pairs, num_pairs=4, batch=2), steps=1, seed=0).kind
-    'rnn'
+    Returns:
+        The same model.
+
+    Source:
+        Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
+
+    Example:
+        >>> fit(Recaller("rnn"), partial(pairs, num_pairs=4, batch=2), steps=1, seed=0).network
+        'rnn'
     """
     rng = np.random.default_rng(seed)
     learned = [p for p in model.parameters() if p.requires_grad]
@@ -164,89 +247,104 @@ def fit(model, draw, *, steps: int, seed: int, learning_rate: float = LEARNING_R
 
 
 @torch.no_grad()
-def accuracy(model: Recaller, draw, *, batch: int = 1000) -> float:
-    """Return the share of fresh rows, the same for every model, that are answered right.
+def accuracy(model: Recaller, draw: Callable, *, batch: int = 1000) -> float:
+    """Return the share of fresh rows, the same for every network, that are answered right.
 
-    >>> 0 <= accuracy(Recaller("rnn"), partial(pairs, num_pairs=4), batch=10) <= 1
-    True
+    Args:
+        model: A network.
+        draw: draw(rng, batch=...) returns keys, values and answers.
+        batch: Number of rows.
+
+    Example:
+        >>> 0 <= accuracy(Recaller("rnn"), partial(pairs, num_pairs=4), batch=10) <= 1
+        True
     """
     keys, values, answers = map(torch.tensor, draw(np.random.default_rng(TEST_SEED), batch=batch))
     return (model(keys, values).argmax(-1) == answers).double().mean().item()
 
 
 def rows() -> list[dict]:
-    """Return what is to be trained, longest first; an associative row tells its number of pairs.
+    """Return what is to be trained, longest first.
 
-    >>> len([row for row in rows() if row["steps"] == LONGER])
-    9
+    Returns:
+        Each row's task, network, steps and seed; in associative recall also its number of pairs.
+
+    Example:
+        >>> len([row for row in rows() if row["steps"] == LONGER])
+        9
     """
     planned = [
-        {"task": "pairs", "kind": kind, "pairs": n, "steps": steps, "seed": seed}
+        {"task": "pairs", "network": network, "pairs": n, "steps": steps, "seed": seed}
         for steps, seeds in ((LONGER, SEEDS[:1]), (STEPS, SEEDS))
         for n in sorted(PAIRS, reverse=True)
-        for kind in KINDS
+        for network in NETWORKS
         for seed in seeds
     ]
     return planned + [
-        {"task": "marked", "kind": kind, "steps": STEPS, "seed": SEEDS[0]} for kind in KINDS
+        {"task": "marked", "network": network, "steps": STEPS, "seed": SEEDS[0]}
+        for network in NETWORKS
     ]
 
 
 def measure(row: dict) -> dict:
-    """Train one row in float32 and return it with its accuracy (one a distance if marked)."""
+    """Train one row in float32.
+
+    Args:
+        row: One of rows().
+
+    Returns:
+        The row with its accuracy: a number, or for the marked word one number per distance.
+    """
     if row["task"] == "pairs":
         draw = partial(pairs, num_pairs=row["pairs"])
         tests = [draw]
     else:
         draw = partial(marked, length=LENGTH)
         tests = [partial(marked, length=max(d, LENGTH), distance=d) for d in DISTANCES]
-    model = train(row["kind"], draw, steps=row["steps"], seed=row["seed"], dtype=torch.float32)
+    model = train(row["network"], draw, steps=row["steps"], seed=row["seed"], dtype=torch.float32)
     right = [accuracy(model, test) for test in tests]
     return row | {"accuracy": right[0] if row["task"] == "pairs" else right}
 
 
-def record() -> dict:
-    """Return what `python -m attnbook.models.recall` measured: its rows, and the processor.
+def recorded(network: str, num_pairs: int, steps: int) -> np.ndarray:
+    """Return the recorded accuracies of associative recall.
 
-    >>> len(record()["rows"]) == len(rows())
-    True
+    Args:
+        network: One of NETWORKS.
+        num_pairs: One of PAIRS.
+        steps: STEPS or LONGER.
+
+    Returns:
+        float64 (seeds,).
+
+    Example:
+        >>> len(recorded("attention", 4, STEPS))
+        3
     """
-    return read_record("recall")
-
-
-def recorded(kind: str, num_pairs: int, steps: int) -> np.ndarray:
-    """Return the recorded accuracies of associative recall, one a seed, float64 (seeds,).
-
-    >>> len(recorded("attention", 4, STEPS))
-    3
-    """
-    wanted = {"task": "pairs", "kind": kind, "pairs": num_pairs, "steps": steps}
-    return np.array([row["accuracy"] for row in record()["rows"] if wanted.items() <= row.items()])
-
-
-def recorded_marked(kind: str) -> np.ndarray:
-    """Return the recorded accuracies on the marked word, one for each of DISTANCES.
-
-    >>> len(recorded_marked("lstm")) == len(DISTANCES)
-    True
-    """
-    return np.array(
-        [r["accuracy"] for r in record()["rows"] if (r["task"], r["kind"]) == ("marked", kind)][0]
+    return experiment.recorded_column(
+        "recall", "accuracy", task="pairs", network=network, pairs=num_pairs, steps=steps
     )
 
 
-def main():
-    """Train every row, one core each, and write the record."""
-    from tqdm import tqdm
+def recorded_marked(network: str) -> np.ndarray:
+    """Return the recorded accuracies on the marked word.
 
-    with ProcessPoolExecutor(initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        measured = list(tqdm(pool.map(measure, rows()), total=len(rows()), disable=None))
-    write_record("recall", {"processor": processor(), "rows": measured})
+    Args:
+        network: One of NETWORKS.
+
+    Returns:
+        float64, one for each of DISTANCES.
+
+    Example:
+        >>> len(recorded_marked("lstm")) == len(DISTANCES)
+        True
+    """
+    return experiment.recorded_column("recall", "accuracy", task="marked", network=network)[0]
 
 
-def _matrix(num_rows, num_columns):
-    """Draw a matrix as torch.nn.Linear does: uniform, up to 1/√num_rows."""
-    return torch.nn.Parameter((2 * torch.rand(num_rows, num_columns) - 1) / num_rows**0.5)
+def main() -> None:
+    """Train every row and write the record."""
+    experiment.write_record("recall", {"rows": experiment.run(measure, rows())})
 
 
 if __name__ == "__main__":
