@@ -6,12 +6,19 @@ import os
 def torch_device() -> "torch.device":  # noqa: F821
     """Return the torch.device named by ATTNLIB_DEVICE, and make torch repeatable on it.
 
-    The name is "cpu" or "cuda"; "cpu" where it is unset. On "cuda" TF32 is turned off and
+    The name is "cpu" or "cuda", "cpu" if it is unset. On "cuda" TF32 is turned off and
     deterministic algorithms are turned on, for the whole process.
-    Raises: ValueError where the name is another; RuntimeError where there is no such device here.
 
-    >>> torch_device().type in ("cpu", "cuda")
-    True
+    Returns:
+        A torch.device.
+
+    Raises:
+        RuntimeError: If there is no such device here.
+        ValueError: If the name is another.
+
+    Example:
+        >>> torch_device().type in ("cpu", "cuda")
+        True
     """
     import torch
 
@@ -21,8 +28,7 @@ def torch_device() -> "torch.device":  # noqa: F821
     if name == "cuda":
         if not torch.cuda.is_available():
             raise RuntimeError(
-                "ATTNLIB_DEVICE: 'cuda' was asked for, but torch finds no CUDA device here; "
-                "unset it to run on the CPU"
+                "ATTNLIB_DEVICE: got 'cuda', expected 'cpu' or unset: torch finds no CUDA device"
             )
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -33,12 +39,13 @@ def torch_device() -> "torch.device":  # noqa: F821
 def processor() -> str:
     """Return the processor's name and its number of cores, for a table of times.
 
-    >>> ", " in processor()
-    True
+    Example:
+        >>> ", " in processor()
+        True
     """
     name = "unknown processor"
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
             name = next(x.split(":", 1)[1].strip() for x in lines if x.startswith("model name"))
     except (OSError, StopIteration):
         import platform

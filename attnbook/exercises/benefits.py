@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import softmax
-
-__all__ = ["weights_with_filler"]
 
 
 def weights_with_filler(answer):
-    """answer(a, f, k): the weights (M,) once k more copies of word f stand in the sentence."""
+    """Check answer(a, f, k): the weights (M,) once k more copies of word f are in the sentence."""
     f, k = 2, 7
     s = np.random.default_rng(0).normal(size=5)  # (M,)
     a = softmax(s)  # (M,)

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.positions import BASE, rotary
-
-__all__ = ["rotary_halves"]
 
 
 def rotary_halves(answer):
-    """answer(x, offset): rows (N, d_k) turned by place, column i together with i + d_k/2."""
+    """Check answer(x, offset): rows (N, d_k) turned by position, column i with column i + d_k/2."""
     N, d_k, offset = 5, 6, 3
     x = np.random.default_rng(0).normal(size=(N, d_k))
     half, side_by_side = d_k // 2, [0, 3, 1, 4, 2, 5]

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import attention
-
-__all__ = ["one_branch"]
 
 
 def one_branch(answer):
-    """answer(Q, K, V, w, r, offset): one head's outputs (N, d_v) from one branch."""
+    """Check answer(Q, K, V, w, r, offset): one head's outputs (N, d_v) from one branch."""
     # a text that divides into segments, one that does not, a segment that does not divide by r,
     # an end too short for the offset, and a segment longer than the text
     for n, w, r, offset in (

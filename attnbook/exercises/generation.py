@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import attention, softmax
-
-__all__ = ["attend_piece"]
 
 
 def attend_piece(answer):
-    """answer(Q, K, V): attention (m, d_v) of m new words behind n cached ones; K (n + m, d_k)."""
+    """Check answer(Q, K, V): the attention (m, d_v) of m new words after n cached ones.
+
+    K is (n + m, d_k) and V (n + m, d_v): cached words first.
+    """
     for n, m in ((5, 3), (0, 4), (6, 1)):
         rng = np.random.default_rng(m)
         Q, K, V = (rng.normal(size=s) for s in ((m, 4), (n + m, 4), (n + m, 2)))

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["key_offset"]
+from attnbook.exercises.judge import judge
 
 
 def key_offset(answer):
-    """answer(h, j, c, H, H_kv, M, d): the offset of number c of key j for query head h."""
+    """Check answer(h, j, c, H, H_kv, M, d): the offset of number c of key j for query head h."""
     H, H_kv, M, d = 6, 2, 5, 3
     places = np.arange(H_kv * M * d).reshape(H_kv, M, d)  # each number's own offset
     rng = np.random.default_rng(0)

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["queries_for_bare_words"]
+from attnbook.exercises.judge import judge
 
 
 def queries_for_bare_words(answer):
-    """answer(X, W_Q, W_K): queries (N, d_model) that give the same scores against X as keys."""
+    """Check answer(X, W_Q, W_K): queries (N, d_model) for X as keys, with the same scores."""
     n, d_model, d_k = 7, 6, 3  # with N > d_model the scores allow these queries and no others
     rng = np.random.default_rng(0)
     X, W_Q, W_K = (rng.normal(size=s) for s in ((n, d_model), (d_model, d_k), (d_model, d_k)))

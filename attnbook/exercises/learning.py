@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["slope_by_nudging"]
+from attnbook.exercises.judge import judge
 
 
 def slope_by_nudging(answer):
-    """answer(f, x, h): the slope of f at each entry of x, from nudges of h up and down."""
+    """Check answer(f, x, h): the slope of f at each entry of x, from nudges of h up and down."""
     rng = np.random.default_rng(0)
     c, w, x = rng.normal(size=(3, 2, 4))  # (2, 4) each
     h = 0.25  # so large that each mistake shows

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import attention
-
-__all__ = ["merge_all"]
 
 
 def merge_all(answer):
-    """answer(outs, lses): the output (N, d_v) of parts (P, N, d_v) with log-sum-exps (P, N)."""
+    """Check answer(outs, lses): the whole output (N, d_v).
+
+    The parts are outs (P, N, d_v), with log-sum-exps (P, N).
+    """
     rng = np.random.default_rng(0)
     Q, K, V = (rng.normal(size=(n, 4)) for n in (3, 9, 9))  # (N, d), (M, d), (M, d)
     V = V[:, :2]  # (M, d_v)

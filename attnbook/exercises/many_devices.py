@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["zigzag"]
+from attnbook.exercises.judge import judge
 
 
 def zigzag(answer):
-    """answer(rank, size, n): the places (n / size,) of a rank with pieces r and 2P - 1 - r."""
+    """Check answer(rank, size, n): the positions (n / size,) that a rank holds.
+
+    Of 2P pieces, rank r of P holds pieces r and 2P - 1 - r.
+    """
     size, n = 4, 24
     given = [answer(rank, size, n) for rank in range(size)]
     if any(places is None for places in given):

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import attention
-
-__all__ = ["share_of_each_head"]
 
 
 def share_of_each_head(answer):
-    """answer(X, W_Q, W_K, W_V, W_O, num_heads): what each head adds, (H, N, d_out)."""
+    """Check answer(X, W_Q, W_K, W_V, W_O, num_heads): what each head adds, (H, N, d_out)."""
     n, d_model, H, d, d_out = 5, 7, 3, 2, 4
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, d_model))

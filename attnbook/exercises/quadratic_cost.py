@@ -1,13 +1,11 @@
 """Checks for the exercises of the chapter quadratic_cost."""
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.masks import window_mask
-
-__all__ = ["pairs_in_window"]
 
 
 def pairs_in_window(answer):
-    """answer(n, left, right): how many pairs the window lets meet."""
+    """Check answer(n, left, right): how many pairs of n words a window allows."""
     for n, left, right in ((50, 7, 4), (50, 7, 0), (5, 9, 9)):
         right_count = int(window_mask(n, n, window=(left, right)).sum())
         hint = judge(

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["queries_of_linear"]
+from attnbook.exercises.judge import judge
 
 
 def queries_of_linear(answer):
-    """answer(X, weight, bias): the queries (N, d_k) of a torch Linear, weight (d_k, d_model)."""
+    """Check answer(X, weight, bias): the queries (N, d_k) of a torch Linear.
+
+    X is (N, d_model), weight (d_k, d_model), bias (d_k,).
+    """
     for n, d_model, d_k in ((3, 5, 5), (4, 6, 2)):  # a square weight hides the mistake
         rng = np.random.default_rng(d_model)
         X, weight, bias = (rng.normal(size=s) for s in ((n, d_model), (d_k, d_model), d_k))

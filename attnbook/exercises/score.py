@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["additive"]
+from attnbook.exercises.judge import judge
 
 
 def additive(answer):
-    """answer(Q, K, W, U, v): vᵀ tanh(W q + U k) for each query and key, (N, M)."""
+    """Check answer(Q, K, W, U, v): vᵀ tanh(W q + U k) for each query and key, (N, M)."""
     d_k, h = 4, 6
     for n, m in ((5, 5), (3, 5)):  # with as many queries as keys more mistakes run
         rng = np.random.default_rng(n)

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import softmax
-
-__all__ = ["with_temperature"]
 
 
 def with_temperature(answer):
-    """answer(s, T): softmax of scores s (N, M) at temperature T, each row summing to 1."""
+    """Check answer(s, T): softmax of scores s (N, M) at temperature T, each row summing to 1."""
     s, T = np.random.default_rng(0).normal(size=(3, 5)), 4.0
     given = s.copy()
     hint = judge(

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import softmax
-
-__all__ = ["less_the_other_rows"]
 
 
 def less_the_other_rows(answer):
-    """answer(A): each row of the weights (N, M) less the mean of the N - 1 other rows."""
+    """Check answer(A): each row of the weights (N, M) minus the mean of the N - 1 other rows."""
     n = 4
     A = softmax(np.random.default_rng(0).normal(size=(n, 6)))  # (N, M)
     others = np.array([np.delete(A, i, axis=0).mean(axis=0) for i in range(n)])  # (N, M)

@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import softmax
-
-__all__ = ["outputs_after"]
 
 
 def outputs_after(answer):
-    """answer(out, A, j, change): the outputs (N, d_v) after value j has moved by change (d_v,)."""
+    """Check answer(out, A, j, change): the outputs (N, d_v) once value j has moved.
+
+    out (N, d_v) are the outputs before, A (N, M) the weights, change (d_v,) the movement.
+    """
     for n, m in ((4, 4), (3, 5)):  # with as many queries as keys a row of A passes for a column
         rng = np.random.default_rng(m)
         A, V, change, j = softmax(rng.normal(size=(n, m))), *rng.normal(size=(2, m, 2)), 1

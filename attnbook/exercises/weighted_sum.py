@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
+from attnbook.exercises.judge import judge
 from attnlib.formula import attention, softmax
-
-__all__ = ["outputs_without"]
 
 
 def outputs_without(answer):
-    """answer(A, V, gone): the outputs (N, d_v) over the words that are not gone (M,)."""
+    """Check answer(A, V, gone): the outputs (N, d_v) over the words that are not gone (M,)."""
     for n, m in ((5, 5), (3, 6)):  # with as many queries as keys a row passes for a column
         rng = np.random.default_rng(m)
         Q, K, V = (rng.normal(size=s) for s in ((n, 4), (m, 4), (m, 2)))

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["sum_by_word"]
+from attnbook.exercises.judge import judge
 
 
 def sum_by_word(answer):
-    """answer(numbers, rows, V): the sum (V, d) of the rows (N, d) of each word; ids are (N,)."""
+    """Check answer(numbers, rows, V): the sum of the rows of each word, (V, d).
+
+    numbers (N,) are the ids of the words, rows is (N, d), V the size of the vocabulary.
+    """
     numbers, V = np.array([4, 1, 4, 0, 4, 1]), 7  # words 2, 3, 5 and 6 stand nowhere
     rows = np.random.default_rng(0).normal(size=(6, 3))  # (N, d)
     place = np.eye(V)[numbers]  # (N, V)

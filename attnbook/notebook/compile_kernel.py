@@ -1,10 +1,10 @@
-"""What Triton makes of the kernels for a GPU, which need not be here: compiling runs nothing.
+"""What Triton compiles the kernels to for a GPU. None has to be present: nothing is run.
 
     python -m attnbook.notebook.compile_kernel forward,bfloat16,64,none,90 ...
 
-prints a line of JSON for each kernel and launch that is named: the size of its blocks, its warps,
-its bytes of shared memory, and how often each of INSTRUCTIONS stands in its PTX, the assembly
-language of NVIDIA. Where TRITON_INTERPRET is 1 there is nothing to compile: set it to 0 for this.
+prints one line of JSON per kernel and launch: the size of its blocks, its warps, its bytes of
+shared memory, and how often each of INSTRUCTIONS occurs in its PTX, NVIDIA's assembly language.
+If TRITON_INTERPRET is 1, Triton compiles nothing: set it to 0 for this.
 """
 
 import json
@@ -27,15 +27,22 @@ POINTERS = {"float32": "*fp32", "float16": "*fp16", "bfloat16": "*bf16"}
 
 
 def compiled(order: str) -> dict:
-    """Compile one kernel as attention launches it where there is a band, and say what came of it.
+    """Compile one kernel, launched as attention with a causal mask or a window launches it.
 
-    order: "kernel,dtype,width,mask,capability", such as "forward,bfloat16,64,none,90": a width
-    d_k = d_v of 16, 32, 64 or 128; a mask "none", "boolean" or "additive"; and ten times the GPU's
-    compute capability, 80 for Ampere, 90 for Hopper.
-    Raises: RuntimeError where TRITON_INTERPRET is 1.
+    Args:
+        order: "kernel,dtype,width,mask,capability", such as "forward,bfloat16,64,none,90": a width
+            d_k = d_v of 16, 32, 64 or 128; a mask "none", "boolean" or "additive"; and ten times
+            the GPU's compute capability, 80 for Ampere, 90 for Hopper.
+
+    Returns:
+        The name of the kernel, BLOCK_N and BLOCK_M, its warps, its bytes of shared memory, and how
+        often each of INSTRUCTIONS occurs.
+
+    Raises:
+        RuntimeError: If TRITON_INTERPRET is 1.
     """
     if triton_kernel.INTERPRETED:
-        raise RuntimeError("TRITON_INTERPRET is 1, so nothing is compiled; expected 0 or unset")
+        raise RuntimeError("TRITON_INTERPRET: got 1, which compiles nothing, expected 0 or unset")
     name, dtype, width, mask, capability = order.split(",")
     width, kernel = int(width), getattr(triton_kernel, name)
     options = triton_kernel.launch_settings(kernel, getattr(torch, dtype), width, mask != "none")
@@ -53,7 +60,7 @@ def compiled(order: str) -> dict:
 
 
 def _type(argument, fixed, dtype, mask):
-    """Return the type of a kernel's argument in Triton's words."""
+    """Return the type of a kernel's argument as Triton writes it."""
     if argument in fixed:
         return "constexpr"
     if argument == "mask" and mask == "boolean":

@@ -1,4 +1,4 @@
-"""Start one function in several processes by torchrun, and collect what each of them returns."""
+"""Start a function in several processes by torchrun, and collect what each of them returns."""
 
 import inspect
 import os
@@ -32,13 +32,21 @@ def torchrun(
 ) -> list[dict]:
     """Run a function in several processes of this machine, which form one process group.
 
-    function: takes nothing and imports what it needs in its body, for its source alone is written
-    to a file, which torchrun starts. It returns tensors, numbers and texts in a dictionary.
-    timeout: seconds after which a rank gives up waiting for another. All processes are ended after
-    twice that time.
-    Returns: what each rank returned, in the order of the ranks.
-    Raises: RuntimeError with the last words of each rank that failed.
-    Source: https://docs.pytorch.org/docs/stable/elastic/run.html
+    Args:
+        function: Takes no arguments, imports what it needs in its body (only its source is copied
+            to the processes), and returns a dictionary of tensors, numbers and texts.
+        processes: Their number.
+        backend: Of the process group, "gloo" or "nccl".
+        timeout: Seconds that a rank waits for another. After twice that time all are ended.
+
+    Returns:
+        What each rank returned, in the order of the ranks.
+
+    Raises:
+        RuntimeError: If a rank fails, with the error of each such rank, or if time runs out.
+
+    Source:
+        https://docs.pytorch.org/docs/stable/elastic/run.html
     """
     source = textwrap.dedent(inspect.getsource(function))
     program = PROGRAM.format(
@@ -50,7 +58,7 @@ def torchrun(
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--local-addr", "127.0.0.1", "--nproc-per-node", str(processes), "program.py"]
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "program.py").write_text(program)
+        (Path(folder) / "program.py").write_text(program, encoding="utf-8")
         with subprocess.Popen(
             command,
             cwd=folder,
@@ -65,11 +73,11 @@ def torchrun(
                 started.terminate()  # it ends its processes before itself
                 raise RuntimeError(f"torchrun: not done after {2 * timeout} seconds") from error
         if started.returncode:
-            raise RuntimeError(f"torchrun: a rank failed\n{_last_words(stderr)}")
+            raise RuntimeError(f"torchrun: a rank failed\n{_errors(stderr)}")
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(processes)]
 
 
-def _last_words(stderr):
-    """Return the error of each rank, or the end of what was printed where there is none."""
-    words = dict(re.findall(r"^\[rank(\d+)\]: (\w*Error: .*)", stderr, flags=re.M))
-    return "\n".join(f"rank {rank}: {words[rank]}" for rank in sorted(words)) or stderr[-2000:]
+def _errors(stderr):
+    """Return the error of each rank, or the end of what was printed if there is none."""
+    errors = dict(re.findall(r"^\[rank(\d+)\]: (\w*Error: .*)", stderr, flags=re.M))
+    return "\n".join(f"rank {rank}: {errors[rank]}" for rank in sorted(errors)) or stderr[-2000:]

@@ -1,18 +1,26 @@
 """Each check of an exercise accepts a right answer and names the mistake of typical wrong ones."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from attnbook import exercises
+from attnbook.exercises.judge import judge
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # wrong answers overflow
 
 
 def answers(name):
     chapter, exercise = name.split(".")
-    return importlib.import_module(f"answers.{chapter}").ANSWERS[exercise]
+    return importlib.import_module(f"tests.chapters.answers.{chapter}").ANSWERS[exercise]
+
+
+def test_every_chapter_with_answers_has_its_checks_in_the_list():
+    folder = Path(exercises.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "judge"}
+    assert modules == {name.split(".")[0] for name in exercises.names()}
 
 
 @pytest.mark.parametrize("name", exercises.names())
@@ -39,7 +47,7 @@ def test_an_answer_that_fails_is_told_how(capsys):
 def test_what_is_no_exercise_or_no_function_is_refused():
     with pytest.raises(ValueError, match="name: got 'softmax.nothing', expected one of"):
         exercises.check("softmax.nothing", print)
-    with pytest.raises(TypeError, match="answer: expected your function, got float"):
+    with pytest.raises(TypeError, match="answer: got float, expected your function"):
         exercises.check("softmax.with_temperature", 0.5)
 
 
@@ -55,5 +63,5 @@ def test_what_is_no_exercise_or_no_function_is_refused():
     ],
 )
 def test_judge(result, hint):
-    said = exercises.judge(result, np.ones((2, 3)))
+    said = judge(result, np.ones((2, 3)))
     assert said is None if hint is None else hint in said

@@ -530,7 +530,7 @@ def test_what_cannot_be_compiled_is_refused_in_words():
         capture_output=True,
         text=True,
     )
-    assert done.returncode and "RuntimeError: TRITON_INTERPRET is 1" in done.stderr
+    assert done.returncode and "RuntimeError: TRITON_INTERPRET: got 1" in done.stderr
 
 
 # --- on a GPU
