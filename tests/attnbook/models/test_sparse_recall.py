@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from attnbook.models import sparse_recall
-from attnbook.models.recall import VOCABULARY, pairs
+from attnbook.models import experiment, sparse_recall
+from attnbook.models.recall import NUM_TOKENS, pairs
 from attnlib import dilated_mask
 
 
@@ -33,7 +33,7 @@ def test_one_layer_listens_to_what_its_pattern_shows(pattern, one_row):
     before = model(keys, values)
     for place in range(sparse_recall.LENGTH):
         changed = values.clone()
-        changed[0, place] = (changed[0, place] + 1) % VOCABULARY
+        changed[0, place] = (changed[0, place] + 1) % NUM_TOKENS
         moved = (model(keys, changed) - before).abs().max() > 1e-9
         assert moved == (place in seen_by_the_last(pattern))
 
@@ -44,13 +44,13 @@ def test_two_layers_listen_to_everything(pattern, one_row):
     keys, values = one_row
     before = model(keys, values)
     changed = values.clone()
-    changed[0, 4] = (changed[0, 4] + 1) % VOCABULARY
+    changed[0, 4] = (changed[0, 4] + 1) % NUM_TOKENS
     assert (model(keys, changed) - before).abs().max() > 1e-9
 
 
 def test_window_and_dilated_score_the_same_number_of_pairs():
     options = sparse_recall.PATTERNS["dilated"]
-    length, heads = sparse_recall.LENGTH, sparse_recall.HEADS
+    length, heads = sparse_recall.LENGTH, sparse_recall.NUM_HEADS
     by_branch = [
         dilated_mask(
             length, segment_length=w, dilation_rate=r, num_heads=heads, is_causal=True
@@ -67,13 +67,13 @@ def test_an_unknown_pattern_is_refused():
 
 
 def test_the_record_holds_every_row_once():
-    kept = [
-        {k: v for k, v in row.items() if k != "accuracy"} for row in sparse_recall.record()["rows"]
-    ]
-    assert kept == sparse_recall.rows()
-    assert ", " in sparse_recall.record()["processor"]
+    rows = experiment.read_record("sparse_recall")["rows"]
+    assert [{k: v for k, v in row.items() if k != "accuracy"} for row in rows] == (
+        sparse_recall.rows()
+    )
 
 
+@pytest.mark.slow
 def test_a_cheap_row_is_as_recorded():
     row = {"pattern": "window", "layers": 1, "steps": sparse_recall.STEPS, "seed": 0}
     again = np.array(sparse_recall.measure(row)["accuracy"])
