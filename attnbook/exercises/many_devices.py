@@ -21,8 +21,8 @@ def zigzag(answer):
         )
     pieces = np.arange(n).reshape(2 * size, -1)  # (2P, n / 2P)
     front, back = pieces[:size], pieces[size:]  # (P, n / 2P) each
-    cards = np.arange(n).reshape(-1, 2 * size)  # (n / 2P, 2P), a round a row
-    right = np.concatenate([front, back[::-1]], axis=1)  # (P, n / P), a rank a row
+    cards = np.arange(n).reshape(-1, 2 * size)  # (n / 2P, 2P), one round per row
+    right = np.concatenate([front, back[::-1]], axis=1)  # (P, n / P), one rank per row
     hint = judge(
         given,
         right,

