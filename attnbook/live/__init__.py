@@ -30,7 +30,7 @@ from attnbook.models.grammar import (
     ids,
 )
 from attnbook.models.partners import Model
-from attnbook.plots import COLOURS, INK, TEXT_COLOURS
+from attnbook.plots.style import COLOURS, INK, TEXT_COLOURS
 from attnbook.show import to_numpy
 from attnlib.formula import scores, softmax
 from attnlib.heads import split_heads
