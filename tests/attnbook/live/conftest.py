@@ -1,0 +1,78 @@
+"""A browser without a network, and a small book, built as the book is, with a page for each figure."""
+
+import base64
+import os
+import shutil
+
+import pytest
+
+from attnbook import live
+from tests.attnbook.live.figures import FIGURES
+from tests.attnbook.live.reading import wait_for_figure
+from tests.support.notebooks import code_cells
+from tests.website.test_site import report, small_book
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
+--disable-background-networking --disable-component-update""".split()
+NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        assert not os.environ.get("CI"), "Chromium is missing: apt-get install chromium"
+        pytest.skip("no Chromium here: the live figures go untested (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, NO_NETWORK])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def bundles():
+    """Return what a notebook stores of each figure, by mime type."""
+    return {name: figure._repr_mimebundle_() for name, figure in FIGURES.items()}
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory, bundles):
+    """Build a book with a chapter for each figure, and one without; return its folder."""
+    figures = bundles | {"trained_model": stored("trained_model")}
+    folder, run = small_book(tmp_path_factory.mktemp("book"), "No figure here.", figures=figures)
+    assert run.returncode == 0, report(run)
+    return folder / "chapters"
+
+
+def stored(chapter):
+    """Return the bundle of the one live figure that a chapter stores."""
+    outputs = [output for cell in code_cells(chapter) for output in cell["outputs"]]
+    [bundle] = [o["data"] for o in outputs if live.MIME_TYPE in o.get("data", {})]
+    return bundle | {"image/png": base64.b64decode("".join(bundle["image/png"]))}
+
+
+@pytest.fixture
+def opened(chromium, book):
+    """Return a function that opens a figure's page and waits until it is live."""
+    contexts = []
+
+    def open_page(name, *, width=1280, theme="light", **options):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        page.faults, page.requests = [], []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and page.faults.append(m.text))
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.add_init_script(f"localStorage.mode = '{theme}'; localStorage.theme = '{theme}'")
+        page.goto((book / f"{name}.html").as_uri())
+        if options.get("java_script_enabled", True):
+            wait_for_figure(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
