@@ -1,4 +1,4 @@
-"""A browser without a network, and a small book, built as the book is, with a page for each figure."""
+"""A browser without a network, and a small book with a page for each figure."""
 
 import base64
 import os
