@@ -193,5 +193,7 @@ def test_source_looks_into_a_kernel(capsys):
 
 @pytest.mark.parametrize("name, texts", [("first", ("z =",)), ("last", ("return 0", "y ="))])
 def test_source_refuses_a_text_that_is_not_there(name, texts):
-    with pytest.raises(ValueError, match=f"^{name}: got .*, expected a text that is in example from line ."):
+    with pytest.raises(
+        ValueError, match=f"^{name}: got .*, expected a text that is in example from line ."
+    ):
         show.source(example, *texts)
