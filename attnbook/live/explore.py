@@ -13,7 +13,13 @@ from attnlib.formula import scores
 
 
 def explore(
-    query, key, words: Sequence[str], *, pick: int, unasked: Sequence[int] = (), is_open=True
+    query,
+    key,
+    words: Sequence[str],
+    *,
+    pick: int,
+    unasked: Sequence[int] = (),
+    is_open: bool = True,
 ) -> LiveFigure:
     """Let the reader pick a word and see its weights; head, temperature, scale and mask are set.
 

@@ -49,6 +49,9 @@ def pickers(
 ) -> list[dict]:
     """Return the selections word (a list, or a click) and frozen (a list, or a click with shift).
 
+    The word picked is drawn in full; the frozen one, if any, is drawn beside it in dashes. Layers
+    filter and colour by these two names.
+
     Args:
         field: The field of the data that tells the words apart.
         options: Its values.

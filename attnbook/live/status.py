@@ -12,7 +12,7 @@ OF_WORD, OF_FROZEN = "status_of_word", "status_of_frozen"
 
 
 def said(name: str, steps: list[dict]) -> dict:
-    """Return a layer that holds the field said and takes no room in the drawing."""
+    """Return a layer whose text is the field said and which takes no room in the drawing."""
     unseen = {"type": "text", "fontSize": 0, "opacity": 0}
     return {
         "name": name,
@@ -23,7 +23,15 @@ def said(name: str, steps: list[dict]) -> dict:
 
 
 def listed(part: str, many: str, by: list[dict]) -> list[dict]:
-    """Keep one of the rows and add to it the list of the first so many parts, by an order."""
+    """Return the steps that leave one row of data, with the parts of many in its field list.
+
+    Args:
+        part: The expression of a row's part.
+        many: The expression of how many parts to list.
+        by: The order of the rows, as Vega-Lite sorts them.
+    """
+    # The first row is kept, so the window counts rows as well; a window that only collects values
+    # would lose its order, because Vega-Lite makes a joinaggregate of it.
     return [
         calculate("part", part),
         {
