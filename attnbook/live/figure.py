@@ -23,7 +23,7 @@ class LiveFigure:
         spec: Its Vega-Lite specification, without what all figures have in common.
         description: What it shows at first, in words; by default what its first status says.
         status: Names of the layers whose texts, in this order, are the status line of the page.
-            Each begins with "status_", by which book.css hides them in the drawing there. A name
+            All begin with "status", by which book.css hides them in the drawing there. A name
             also stands for those that continue it, such as one for each head.
         more: Names of the settings that a page folds away.
         is_open: Whether the page shows them at once.
