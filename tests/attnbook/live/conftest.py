@@ -1,34 +1,14 @@
-"""A browser without a network, and a small book with a page for each figure."""
+"""A small book with a page for each figure, and how to open one."""
 
 import base64
-import os
-import shutil
 
 import pytest
+from tests.support.book import report, small_book
 
 from attnbook import live
 from tests.attnbook.live.figures import FIGURES
 from tests.attnbook.live.reading import wait_for_figure
 from tests.support.notebooks import code_cells
-from tests.website.test_site import report, small_book
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
-FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
---disable-background-networking --disable-component-update""".split()
-NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    if CHROMIUM is None:
-        assert not os.environ.get("CI"), "Chromium is missing: apt-get install chromium"
-        pytest.skip("no Chromium here: the live figures go untested (apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, NO_NETWORK])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
