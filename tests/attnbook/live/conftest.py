@@ -3,11 +3,11 @@
 import base64
 
 import pytest
-from tests.support.book import report, small_book
 
 from attnbook import live
 from tests.attnbook.live.figures import FIGURES
 from tests.attnbook.live.reading import wait_for_figure
+from tests.support.book import report, small_book
 from tests.support.notebooks import code_cells
 
 
