@@ -18,8 +18,15 @@ import numpy as np
 def number(value) -> str:
     """Return one number as text.
 
-    >>> number(0.5), number(-0.0), number(0.00012345), number(12345)
-    ('0.5000', '0.0000', '1.2e-4', '12,345')
+    Args:
+        value: A number or a boolean; also a NumPy array or torch tensor that holds one.
+
+    Returns:
+        The text; "yes" or "no" for a boolean.
+
+    Example:
+        >>> number(0.5), number(-0.0), number(0.00012345), number(12345)
+        ('0.5000', '0.0000', '1.2e-4', '12,345')
     """
     value = getattr(value, "item", lambda: value)()
     if isinstance(value, bool):
@@ -52,9 +59,13 @@ def _keep_apart(what):
 def shapes(**arrays) -> None:
     """Print each array's name and shape.
 
-    >>> shapes(Q=np.ones((11, 8)), K=np.ones((11, 8)))
-    Q  (11, 8)
-    K  (11, 8)
+    Args:
+        arrays: The arrays by name.
+
+    Example:
+        >>> shapes(Q=np.ones((11, 8)), K=np.ones((11, 8)))
+        Q  (11, 8)
+        K  (11, 8)
     """
     _keep_apart("text")
     width = max(map(len, arrays))
@@ -63,11 +74,15 @@ def shapes(**arrays) -> None:
 
 
 def values(**named) -> None:
-    """Print named numbers or short vectors, one a line; _ in a name becomes a space.
+    """Print named numbers or short vectors, one on each line.
 
-    >>> values(largest_weight=0.5, row=np.array([0.25, 0.75]))
-    largest weight  0.5000
-    row             0.2500  0.7500
+    Args:
+        named: The numbers or vectors by name; an underscore in a name becomes a space.
+
+    Example:
+        >>> values(largest_weight=0.5, row=np.array([0.25, 0.75]))
+        largest weight  0.5000
+        row             0.2500  0.7500
     """
     _keep_apart("text")
     width = max(map(len, named))
@@ -79,13 +94,25 @@ def values(**named) -> None:
 def matrix(array, rows: Sequence | None = None, columns: Sequence | None = None) -> None:
     """Print a matrix, or a vector as one row, with names for its rows and columns.
 
-    >>> matrix(np.eye(2), rows=["a", "b"], columns=["x", "y"])
-            x       y
-    ─────────────────
-    a  1.0000  0.0000
-    b  0.0000  1.0000
+    Args:
+        array: (N, M) or (M,).
+        rows: N names.
+        columns: M names.
+
+    Raises:
+        ValueError: If there are more or fewer names than rows or columns.
+
+    Example:
+        >>> matrix(np.eye(2), rows=["a", "b"], columns=["x", "y"])
+                x       y
+        ─────────────────
+        a  1.0000  0.0000
+        b  0.0000  1.0000
     """
     array = np.atleast_2d(to_numpy(array))
+    for name, names, count in (("rows", rows, len(array)), ("columns", columns, array.shape[1])):
+        if names is not None and len(names) != count:
+            raise ValueError(f"{name}: got {len(names)} names, expected {count}")
     rows = [""] * len(array) if rows is None else rows
     table(
         None if columns is None else ["", *columns],
@@ -96,13 +123,16 @@ def matrix(array, rows: Sequence | None = None, columns: Sequence | None = None)
 def table(headers: Sequence[str] | None, rows: Sequence[Sequence]) -> None:
     """Print a table: text flush left, numbers flush right.
 
-    headers: one text a column, or None. rows: sequences of texts and numbers.
+    Args:
+        headers: One text for each column, or None.
+        rows: Sequences of texts and numbers, all of one length.
 
-    >>> table(["model", "accuracy"], [["one head", 0.5], ["two heads", 1]])
-    model      accuracy
-    ───────────────────
-    one head     0.5000
-    two heads         1
+    Example:
+        >>> table(["model", "accuracy"], [["one head", 0.5], ["two heads", 1]])
+        model      accuracy
+        ───────────────────
+        one head     0.5000
+        two heads         1
     """
     lines = [[x if isinstance(x, str) else number(x) for x in row] for row in rows]
     flush_left = [all(isinstance(row[c], str) for row in rows) for c in range(len(lines[0]))]
@@ -125,16 +155,24 @@ def agree(what: str, *arrays) -> None:
 
     Equal means: of one shape, and apart by at most 1e-12 of the largest finite entry for float64
     (1e-5 for float32); an infinity equals itself and nothing else, NaN nothing.
-    Raises: AssertionError with the largest difference where they are not; TypeError where there
-    are fewer than two arrays or one is float16 or bfloat16.
 
-    >>> agree("sum and product", np.array([0.1 + 0.2]), np.array([0.3]))
-    sum and product: equal to rounding, shape (1,)
+    Args:
+        what: What is compared, for the line that is printed.
+        arrays: Two or more arrays, in float32 or float64, on any device.
+
+    Raises:
+        AssertionError: If they are not equal, with the largest difference.
+        TypeError: If there are fewer than two arrays, or one is float16 or bfloat16.
+
+    Example:
+        >>> agree("sum and product", np.array([0.1 + 0.2]), np.array([0.3]))
+        sum and product: equal to rounding, shape (1,)
     """
     if len(arrays) < 2:
         raise TypeError(f"arrays: got {len(arrays)}, expected two or more to compare")
-    if any(str(getattr(x, "dtype", "")).endswith("float16") for x in arrays):
-        raise TypeError("arrays: float16 and bfloat16 are too coarse to agree to rounding")
+    for dtype in (str(getattr(x, "dtype", "")) for x in arrays):
+        if dtype.endswith("float16"):
+            raise TypeError(f"arrays: got {dtype}, expected float32 or float64; it is too coarse")
     single = any("float32" in str(x.dtype) for x in arrays if hasattr(x, "dtype"))
     first, *others = (np.asarray(to_numpy(array), dtype=np.float64) for array in arrays)
     largest = np.abs(first[np.isfinite(first)]).max(initial=1e-300)
@@ -153,13 +191,18 @@ def agree(what: str, *arrays) -> None:
 def source(function: Callable, first: str = "", last: str = "") -> None:
     """Print a function's source, or its lines from the one that holds first to one that holds last.
 
-    Each text stands for the first line that holds it; the search for last starts at first. Without
-    them the source begins and ends where the function does. A Triton kernel shows its Python.
-    Raises: ValueError where no line holds the text.
+    Args:
+        function: A function, or a Triton kernel, whose Python is printed.
+        first: A text in the first line to print; by default the source begins where it does.
+        last: A text in the last line, searched from the first on; by default it ends where it does.
 
-    >>> source(number, "value == 0", "return")
-    if value == 0 or abs(float(short)) >= 0.001:
-        return f"{value + 0.0:,.4f}"
+    Raises:
+        ValueError: If no line holds the text.
+
+    Example:
+        >>> source(number, "value == 0", "return")
+        if value == 0 or abs(float(short)) >= 0.001:
+            return f"{value + 0.0:,.4f}"
     """
     lines = inspect.getsource(getattr(function, "fn", function)).splitlines()
 
@@ -167,7 +210,8 @@ def source(function: Callable, first: str = "", last: str = "") -> None:
         for i in range(start, len(lines)):
             if text in lines[i]:
                 return i
-        raise ValueError(f"{name}: no line of {function.__name__} from {start} on holds {text!r}")
+        where = f"{function.__name__} from line {start} on"
+        raise ValueError(f"{name}: got {text!r}, expected a text that is in {where}")
 
     begin = find("first", first, 0)
     end = find("last", last, begin) if last else len(lines) - 1
@@ -176,7 +220,18 @@ def source(function: Callable, first: str = "", last: str = "") -> None:
 
 
 def to_numpy(value) -> np.ndarray:
-    """Return an array, a tensor of any device or a number as NumPy; floats become float64."""
+    """Return an array, a tensor on any device or a number as a NumPy array.
+
+    Args:
+        value: What has a shape and a dtype, or becomes an array by np.asarray.
+
+    Returns:
+        The array, in float64 if the value is floating.
+
+    Example:
+        >>> to_numpy(np.float32([0.5, 2])).dtype
+        dtype('float64')
+    """
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.double().numpy() if value.is_floating_point() else value.numpy()

@@ -1,5 +1,6 @@
 // Brings the figures of attnbook.live to life: loads Vega, once a figure comes near the screen,
-// from the file beside this one; fits the figure to the page; says the weights in the status line.
+// from the file beside this one; fits the figure to the page; keeps its status line. Nothing here
+// knows what a figure shows: what differs between them stands in the specification, under usermeta.
 (() => {
   const vegaAddress = new URL("vega.js", document.currentScript.src);
   let vega;
@@ -19,7 +20,8 @@
   function fit(spec, available) {
     const panels = spec.concat;
     if (available < 640) spec.columns = 1;
-    const width = Math.floor((available - 24 * (spec.columns - 1)) / spec.columns);
+    const gaps = spec.columns > 1 ? spec.spacing * (spec.columns - 1) : 0;
+    const width = Math.floor((available - gaps) / spec.columns);
     for (const view of panels.flatMap((panel) => panel.vconcat ?? [panel])) {
       view.width = Math.min(view.width, width);
     }
@@ -32,7 +34,7 @@
       .map((param) => (param.select ? `${param.name}_${param.select.fields[0]}` : param.name));
   }
 
-  // The items of a mark, wherever it stands in Vega's tree.
+  // The items of all marks whose names begin like this, wherever they stand in Vega's tree.
   function itemsOf(view, name) {
     const found = [];
     const walk = (node) => {
@@ -46,38 +48,10 @@
     return found;
   }
 
-  const short = (a) => (a < 0.005 ? "0" : a >= 0.995 ? "1" : a.toFixed(2).slice(1));
-
-  const name = (word) => (word === "," ? "comma" : word);
-
-  function inWords(row) {
-    const hidden = row.filter((pair) => !pair.seen).length;
-    const large = row.filter((pair) => pair.seen && pair.a >= 0.005).sort((p, q) => q.a - p.a || p.j - q.j);
-    const taken = large.map((pair) => `${short(pair.a)} of ${name(pair.asked)}`).join(", ");
-    const rest = large.length + hidden < row.length ? "; less than .005 of any other word" : "";
-    const off = hidden ? `; ${hidden} hidden` : "";
-    const mute = row[0].mute ? " (It was never asked anything, so its row means nothing.)" : "";
-    return `${name(row[0].asking)} takes ${taken || "nothing that is shown"}${rest}${off}.${mute}`;
-  }
-
+  // The sentences are the texts of marks; the specification names these in their order.
   function sayStatus(figure) {
-    const { view } = figure;
-    const said = [];
-    const cells = itemsOf(view, "cells").map((item) => item.datum);
-    for (const [picked, opening] of [["word", ""], ["frozen", "Beside it: "]]) {
-      const chosen = itemsOf(view, `frame_of_${picked}`).map((item) => item.datum);
-      for (const { h, i } of chosen) {
-        const which = chosen.length > 1 ? `Head ${h}: ` : "";
-        said.push(opening + which + inWords(cells.filter((pair) => pair.h === h && pair.i === i)));
-      }
-    }
-    const answers = itemsOf(view, "answer_numbers").map((item) => item.datum);
-    if (answers.length) {
-      const shares = answers.map((one) => `${one.answer} ${short(one.a)}`);
-      said.push(`${answers[0].asking} answers ${shares.join(", ")}.`);
-    }
-    said.push(...itemsOf(view, "status").map((item) => item.text));
-    const text = said.join(" ");
+    const items = figure.status.flatMap((name) => itemsOf(figure.view, name));
+    const text = items.map((item) => item.text).join(" ");
     const line = figure.querySelector("[role=status]");
     if (line.textContent !== text) line.textContent = text;
   }
@@ -85,23 +59,24 @@
   async function draw(figure) {
     await loadVega();
     const spec = JSON.parse(figure.querySelector("script").textContent);
-    const live = figure.querySelector(".explorer-live");
+    const live = figure.querySelector(".live-drawing");
     const width = live.clientWidth;
     fit(spec, width - 2 * spec.padding);
     const names = boundSignals(spec);
     const kept = figure.view && names.map((name) => figure.view.signal(name));
     figure.view?.finalize();
-    const controls = figure.querySelector(".explorer-controls");
+    const controls = figure.querySelector(".live-controls");
     controls.replaceChildren();
     const options = { mode: "vega-lite", renderer: "svg", actions: false, tooltip: false, defaultStyle: false };
     const { view } = await vegaEmbed(live, spec, { ...options, bind: controls });
     kept?.forEach((value, i) => view.signal(names[i], value));
     await view.runAsync();
     figure.view = view;
+    figure.status = spec.usermeta.status;
     figure.drawnAt = width;
     foldAway(figure, controls, spec.usermeta);
-    figure.querySelector(".explorer-picture")?.remove();
-    figure.classList.add("explorer-ready");
+    figure.querySelector(".live-picture")?.remove();
+    figure.classList.add("live-ready");
     sayStatus(figure);
   }
 
@@ -122,9 +97,9 @@
 
   function prepare(figure) {
     const make = (tag, attributes) => Object.assign(document.createElement(tag), attributes);
-    const controls = make("div", { className: "explorer-controls" });
-    const live = make("div", { className: "explorer-live" });
-    const status = make("p", { className: "explorer-status" });
+    const controls = make("div", { className: "live-controls" });
+    const live = make("div", { className: "live-drawing" });
+    const status = make("p", { className: "live-status" });
     status.setAttribute("role", "status");
     figure.append(controls, live, status);
     let waiting;
@@ -147,5 +122,5 @@
     }, { rootMargin: "400px" }).observe(figure);
   }
 
-  document.querySelectorAll(".explorer").forEach(prepare);
+  document.querySelectorAll(".live-figure").forEach(prepare);
 })();

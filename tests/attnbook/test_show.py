@@ -94,9 +94,11 @@ def test_a_vector_is_a_matrix_of_one_row(capsys):
     ]
 
 
-def test_a_row_without_a_name_is_refused():
-    with pytest.raises(ValueError, match="zip"):
-        show.matrix(np.eye(2), rows=["a"])
+def test_a_row_or_column_without_a_name_is_refused():
+    with pytest.raises(ValueError, match="^rows: got 1 names, expected 2"):
+        show.matrix(np.ones((2, 3)), rows=["a"])
+    with pytest.raises(ValueError, match="^columns: got 2 names, expected 3"):
+        show.matrix(np.ones((2, 3)), columns=["x", "y"])
 
 
 def test_values_and_shapes_align_their_names(capsys):
@@ -163,7 +165,7 @@ def test_agree_needs_two_arrays():
 
 
 def test_agree_refuses_what_is_too_coarse():
-    with pytest.raises(TypeError, match="^arrays: float16 and bfloat16 are too coarse"):
+    with pytest.raises(TypeError, match="^arrays: got float16, expected float32 or float64"):
         show.agree("halves", np.ones(2, np.float16), np.ones(2, np.float16))
 
 
@@ -191,5 +193,7 @@ def test_source_looks_into_a_kernel(capsys):
 
 @pytest.mark.parametrize("name, texts", [("first", ("z =",)), ("last", ("return 0", "y ="))])
 def test_source_refuses_a_text_that_is_not_there(name, texts):
-    with pytest.raises(ValueError, match=f"^{name}: no line of example from . on holds"):
+    with pytest.raises(
+        ValueError, match=f"^{name}: got .*, expected a text that is in example from line ."
+    ):
         show.source(example, *texts)

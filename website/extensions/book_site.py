@@ -78,7 +78,7 @@ def draw_explorers(app, page, source):
 
 def add_explorer(app, page, template, context, doctree):
     """Give live.js to the pages that hold a figure of attnbook.live, and to no other."""
-    if '<div class="explorer"' in context.get("body", ""):
+    if '<div class="live-figure"' in context.get("body", ""):
         app.add_js_file("live.js", loading_method="defer")
 
 
