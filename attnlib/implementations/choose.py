@@ -86,7 +86,7 @@ def load(name, query, value):
         reason = why_triton_is_missing()
         if reason:
             raise RuntimeError(
-                f"implementation: got 'triton', expected what can run here: {reason}"
+                f"implementation: got 'triton', expected one that runs here: {reason}"
             )
         refusal = why_triton_refuses(query, value)
         if refusal:

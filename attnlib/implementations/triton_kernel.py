@@ -25,8 +25,8 @@ try:
     import triton.language as tl
 except ImportError as error:
     raise ImportError(
-        "implementation: got 'triton', expected 'blockwise' or 'formula': the package triton is not "
-        "installed here (on Linux: pip install triton)"
+        "implementation: got 'triton', expected 'blockwise' or 'formula' (the package triton is "
+        "not installed; on Linux: pip install triton)"
     ) from error
 
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)

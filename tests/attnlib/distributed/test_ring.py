@@ -181,7 +181,7 @@ def in_a_subgroup(rank, size):
     """Ranks 2 and 1 of three form a group of their own, in which they are ranks 0 and 1."""
     group = dist.new_group([1, 2])
     if rank == 0:
-        with pytest.raises(ValueError, match="^group: this process is not in it"):
+        with pytest.raises(ValueError, match="^group: got one without this process, expected"):
             ring_attention(*CASES["plain"].whole()[:3], group=group)
         return None
     return one_case(CASES["causal"], rank - 1, 2, group)
@@ -206,46 +206,46 @@ WRONG = {  # what rank 1 passes where the others pass x(), x(), x(); the error o
     "width": (
         [x(), x(width=5), x()],
         {},
-        "ValueError: key: last axis is 5, query has d_k = 3 (on rank 1)",
+        "ValueError: key: got d_k = 5, expected query's 3 (on rank 1)",
     ),
     "all widths": (
         [x(width=5)] * 3,
         {},
-        "ValueError: query: rank 1 has float32 (2, N, 5) on cpu, "
-        "rank 0 has float32 (2, N, 3) on cpu; expected the same on every rank",
+        "ValueError: query: got float32 (2, N, 5) on cpu on rank 1, "
+        "expected float32 (2, N, 3) on cpu as on rank 0",
     ),
     "dtype": (
         [x(dtype=torch.float64)] * 3,
         {},
-        "ValueError: query: rank 1 has float64 (2, N, 3) on cpu, "
-        "rank 0 has float32 (2, N, 3) on cpu; expected the same on every rank",
+        "ValueError: query: got float64 (2, N, 3) on cpu on rank 1, "
+        "expected float32 (2, N, 3) on cpu as on rank 0",
     ),
     "heads": (
         [x()[:1]] * 3,
         {},
-        "ValueError: query: rank 1 has float32 (1, N, 3) on cpu, "
-        "rank 0 has float32 (2, N, 3) on cpu; expected the same on every rank",
+        "ValueError: query: got float32 (1, N, 3) on cpu on rank 1, "
+        "expected float32 (2, N, 3) on cpu as on rank 0",
     ),
     "value": (
         [x(), x(), x(width=7)],
         {},
-        "ValueError: value: rank 1 has float32 (2, N, 7) on cpu, "
-        "rank 0 has float32 (2, N, 3) on cpu; expected the same on every rank",
+        "ValueError: value: got float32 (2, N, 7) on cpu on rank 1, "
+        "expected float32 (2, N, 3) on cpu as on rank 0",
     ),
     "kind": (
         [x().numpy()] * 3,
         {},
-        "TypeError: query: expected a torch tensor, got ndarray (on rank 1)",
+        "TypeError: query: got a NumPy array, expected a torch tensor (on rank 1)",
     ),
     "rows of value": (
         [x(), x(), x(rows=3)],
         {},
-        "ValueError: value: has 3 rows, key has 4 (on rank 1)",
+        "ValueError: value: got 3 rows, expected key's 4 (on rank 1)",
     ),
     "flag": (
         [x()] * 3,
         CAUSAL,
-        "ValueError: is_causal: rank 1 has True, rank 0 has False; expected the same on every rank",
+        "ValueError: is_causal: got True on rank 1, expected False as on rank 0",
     ),
     "flag's type": (
         [x()] * 3,
@@ -255,26 +255,25 @@ WRONG = {  # what rank 1 passes where the others pass x(), x(), x(); the error o
     "gradient": (
         [x(requires_grad=True)] * 3,
         {},
-        "ValueError: requires_grad: rank 1 has True, rank 0 has False; "
-        "expected the same on every rank",
+        "ValueError: requires_grad: got True on rank 1, expected False as on rank 0",
     ),
     "groups": (
         [x(), x(), x()],
         {"enable_gqa": True},
-        "ValueError: enable_gqa: rank 1 has True, rank 0 has False; "
-        "expected the same on every rank",
+        "ValueError: enable_gqa: got True on rank 1, expected False as on rank 0",
     ),
 }
 WRONG_FOR_ALL = {
     "more than a card": (
         lambda rank: [x(rows=4 + 2 * rank)] * 3,
         CAUSAL,
-        "ValueError: query: ranks hold (4, 6, 8) rows, expected (6, 6, 6), as shard gives them",
+        "ValueError: query: got (4, 6, 8) rows on the ranks, expected (6, 6, 6), as shard gives "
+        "them",
     ),
     "other keys": (
         lambda rank: [x(), x(rows=5), x(rows=5)],
         CAUSAL,
-        "ValueError: key: ranks hold (5, 5, 5) rows, of query (4, 4, 4)",
+        "ValueError: key: got (5, 5, 5) rows on the ranks, expected query's (4, 4, 4)",
     ),
 }
 
@@ -330,7 +329,7 @@ def test_a_rank_that_leaves_is_named():
 
 
 def test_refuses_to_start_without_a_group():
-    with pytest.raises(RuntimeError, match="^group: this process is in none; start it by torchrun"):
+    with pytest.raises(RuntimeError, match="^group: got a process outside any group, expected"):
         ring_attention(x(), x(), x(), group=None)
 
 
@@ -349,10 +348,13 @@ def second_derivative(rank, size):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: shard(torch.ones(3), 0, 2), r"^array: shape is \(3,\), expected \(..., N, d\)"),
+        (lambda: shard(torch.ones(3), 0, 2), r"^array: got shape \(3,\), expected \(..., N, d\)"),
         (lambda: shard(x(), 2, 2), "^rank: got 2, expected 0 to 1"),
         (lambda: shard(x(), -1, 2), "^rank: got -1, expected 0 to 1"),
-        (lambda: unshard([x(3), x(4)]), r"^shards: ranks hold \(3, 4\) rows, expected \(4, 3\)"),
+        (
+            lambda: unshard([x(3), x(4)]),
+            r"^shards: got \(3, 4\) rows on the ranks, expected \(4, 3\)",
+        ),
     ],
 )
 def test_shard_refuses(call, message):
