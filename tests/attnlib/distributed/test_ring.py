@@ -14,11 +14,9 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from attnbook.notebook import torchrun
-from attnlib import attention
 from attnlib.distributed import messages, ring
 from attnlib.distributed.ring import ring_attention, shard, unshard
-from tests.support.kinds import assert_as_exact_as_torch, draw, float64
+from tests.support.kinds import assert_as_exact_as_torch, draw
 from tests.support.ranks import start
 
 SIZES = (1, 2, 3, 4)
@@ -116,10 +114,16 @@ def test_equals_one_process_forward_and_backward(name, size):
         out = torch.nn.functional.scaled_dot_product_attention(*inputs, **case.options)
         return [out, *torch.autograd.grad(out, inputs, grad)]
 
+    def output_and_gradients(results):
+        """Join the three gradients, as torch's error in a single one may be small by luck."""
+        out, *gradients = (x.detach() for x in results)
+        return out, torch.cat([x.flatten() for x in gradients])
+
     dtype = getattr(torch, case.dtype)
-    for mine, theirs, exact in zip(ours, single(dtype), single(torch.float64), strict=True):
-        assert mine.dtype == dtype
-        assert_as_exact_as_torch(mine, theirs, exact.detach(), among=1.0)
+    assert {x.dtype for x in ours} == {dtype}
+    all_three = map(output_and_gradients, (ours, single(dtype), single(torch.float64)))
+    for mine, theirs, exact in zip(*all_three, strict=True):
+        assert_as_exact_as_torch(mine, theirs, exact, among=1.0)
 
 
 @pytest.mark.parametrize("size", (1, 2, 5, 11, 12))
@@ -406,40 +410,3 @@ def assert_named(words):
         pattern = f"^RuntimeError: rank {rank}: {others} did not answer: it has ended, or takes "
         assert re.match(pattern, words[rank]), words[rank]
     assert any(re.search("rank . did not answer|rank 1 or|or rank 1", words[r]) for r in (0, 2))
-
-
-# --- torchrun
-
-
-def hello():
-    import torch.distributed as dist
-
-    from attnlib.distributed.ring import ring_attention, shard
-
-    rank, size = dist.get_rank(), dist.get_world_size()
-    inputs = torch.arange(24.0).reshape(8, 3).sin()
-    mine = shard(inputs, rank, size)
-    return {"rank": rank, "out": ring_attention(mine, mine, mine, group=None, is_causal=True)}
-
-
-def quarrel():
-    import torch.distributed as dist
-
-    from attnlib.distributed.ring import ring_attention
-
-    inputs = torch.ones(2, 3 + dist.get_rank())
-    ring_attention(inputs, inputs, inputs, group=None)
-
-
-def test_torchrun_returns_what_each_rank_returns():
-    done = torchrun.torchrun(hello, 2)
-    assert [of_rank["rank"] for of_rank in done] == [0, 1]
-    inputs = torch.arange(24.0).reshape(8, 3).sin()
-    exact = attention(inputs.double(), inputs.double(), inputs.double(), is_causal=True)
-    found = unshard([of_rank["out"] for of_rank in done])
-    np.testing.assert_allclose(float64(found), float64(exact), atol=1e-6)
-
-
-def test_torchrun_gives_the_last_words_of_a_rank_that_fails():
-    with pytest.raises(RuntimeError, match="^torchrun: a rank failed\nrank .: ValueError: query: "):
-        torchrun.torchrun(quarrel, 2)
