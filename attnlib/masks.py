@@ -167,8 +167,8 @@ def allowed_pairs(num_queries, num_keys, *, is_causal, offset, window, like):
     """Combine is_causal and window into one (N, M) mask, or None where every pair may meet.
 
     Args:
-        num_queries: N.
-        num_keys: M.
+        num_queries: N, 0 or more.
+        num_keys: M, 0 or more.
         is_causal: Whether query i sees no key after i + offset, however far the window reaches.
         offset: How far query 0 stands to the right of key 0.
         window: (left, right) as in window_mask, or None.

@@ -181,7 +181,7 @@ class _Ring(torch.autograd.Function):
 
 
 def _visits(key, value, group, num_keys) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Yield P times the rank a block is from, its keys and its values, while the next is sent."""
+    """Yield, P times, the rank that a block is from, its keys and values, while the next comes."""
     rank, size = messages.rank_and_size(group)
     block = [key, value]
     for step in range(size):

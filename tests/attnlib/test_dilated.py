@@ -29,10 +29,10 @@ SETTINGS = [  # heads, words, segment lengths, dilation rates
     (2, 8, (4, 8), (1, 2)),
     (4, 32, (8, 16, 32), (1, 2, 4)),
     (3, 13, (4, 8, 13), (1, 2, 3)),  # neither 4 nor 8 divides 13
-    (5, 17, (7, 12), (3, 2)),  # no rate divides its segment, no offset the heads
+    (5, 17, (7, 12), (3, 2)),  # no rate divides its segment or the heads
     (8, 19, (6, 40), (4, 9)),  # a segment over N, a rate over the heads
     (2, 11, (3, 5), (7, 4)),  # a rate over its segment
-    (6, 10, (4,), (4,)),  # more heads than offsets, two heads an offset
+    (6, 10, (4,), (4,)),  # more heads than offsets, two heads per offset
     (3, 1, (4, 1), (1, 2)),
     (2, 9, (5, 5), (2, 2)),  # the same branch twice
 ]

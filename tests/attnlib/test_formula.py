@@ -104,7 +104,7 @@ def allowed_by(num_queries, num_keys, is_causal=False, causal_offset=0, window=N
 
 
 def torch_mask(query, key, *, attn_mask=None, scale=None, enable_gqa=False, **pairs):
-    """Return all that hides pairs as one additive mask, which torch knows; None for none."""
+    """Return all that hides pairs as one additive mask for torch, or None."""
     if not pairs and attn_mask is None:
         return None
     added = as_torch(0.0 if attn_mask is None else attn_mask).to(query.device)

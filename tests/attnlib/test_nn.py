@@ -198,10 +198,10 @@ def test_gradients_flow_through_the_cache():
     for word in X.split(1, dim=1):
         out = layer(word, is_causal=True, cache=kept)  # of the last word
     expected = layer(X, is_causal=True)[:, -1:]
-    along = torch.randn(6, dtype=torch.float64)  # a normalised row always sums to the same
+    along = torch.randn(6, dtype=torch.float64)  # the sum of a normalised row is constant
     ours, theirs = (torch.autograd.grad((x @ along).sum(), X)[0] for x in (out, expected))
     assert_equal(ours, theirs)
-    assert theirs[:, 0].abs().max() > 0.01  # the first word's key and value have a say
+    assert theirs[:, 0].abs().max() > 0.01  # the first word's key and value matter
 
 
 # --- refusals

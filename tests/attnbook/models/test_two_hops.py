@@ -159,7 +159,10 @@ def test_a_cheap_row_is_as_recorded(variant):
     [
         (lambda: c.facts(np.random.default_rng(0), 1, hops=3), "hops: got 3, expected 1, 2"),
         (lambda: c.Follower(1, without="bias"), "without: got 'bias', expected None or one of"),
-        (lambda: c.Follower(1, num_heads=5), "d_model: last axis is 32, which num_heads = 5"),
+        (
+            lambda: c.Follower(1, num_heads=5),
+            "d_model: got 32, expected a multiple of num_heads = 5",
+        ),
         (lambda: c.train("three layers"), "variant: got 'three layers', expected one of two"),
         (lambda: c.chosen_seed([]), "measured: no seed of 'two layers'"),
     ],

@@ -81,7 +81,7 @@ def run_cases(rank, size):
 
 
 def cases_of(size):
-    """Return the names of the cases for so many ranks: for the long one two are enough."""
+    """Return the names of the cases for a number of ranks; the long one runs on two only."""
     return [name for name in CASES if name != "in blocks" or size == 2]
 
 
@@ -137,7 +137,7 @@ def test_shard_and_unshard_are_inverses(size):
 
 @pytest.mark.parametrize("size", (2, 4, 8))
 def test_stripes_give_every_rank_the_same_work(size):
-    rows = 8  # a rank
+    rows = 8  # per rank
     seen = np.tril(np.ones((rows * size, rows * size)))
     work = [
         [shard(shard(seen, rank, size).T, source, size).sum() for source in range(size)]
@@ -370,7 +370,7 @@ def test_shard_refuses(call, message):
 
 
 def die(rank, size, how, when, timeout):
-    """Rank 1 comes to an end (or a halt) in the middle of the forward or the backward pass."""
+    """End or halt rank 1 in the middle of the forward or the backward pass."""
     group = dist.new_group(timeout=datetime.timedelta(seconds=timeout))
     calls = 0
 
@@ -383,7 +383,7 @@ def die(rank, size, how, when, timeout):
             os.kill(os.getpid(), getattr(signal, how))
         return offset(*arguments)
 
-    offset, ring._offset = ring._offset, mortal  # asked once a block
+    offset, ring._offset = ring._offset, mortal  # called once per block
     return one_case(CASES["causal"], rank, size, group)
 
 

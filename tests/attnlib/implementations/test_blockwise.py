@@ -153,7 +153,7 @@ LENGTHS = 2048, 4096
 
 
 def assert_grows_linearly(shorter, longer):
-    """Check that a further row takes a few arrays like the inputs, and all no matrix of scores."""
+    """Check that each further row adds five rows of four numbers, and that no matrix is stored."""
     row = 4 * 4  # bytes of a row of four float32
     assert longer - shorter <= 5 * row * (LENGTHS[1] - LENGTHS[0])
     assert longer < LENGTHS[1] ** 2 * 4 / 20
