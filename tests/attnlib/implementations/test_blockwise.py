@@ -138,6 +138,18 @@ def test_bfloat16_finds_the_largest_of_enormous_scores(monkeypatch, size):
     torch.testing.assert_close(lse[is_clear].double(), first[is_clear], rtol=2**-8, atol=0)
 
 
+def test_bfloat16_tells_close_scores_apart_across_blocks_however_large_they_are(monkeypatch):
+    monkeypatch.setattr(blockwise_torch, "is_bfloat16_fast", lambda tensor: True)
+    sizes = torch.arange(200.0, 328, 2)  # their squares are scores, to which 5 is added in block 2
+    query = torch.stack([sizes, torch.ones(64)], -1)[:, None]  # (64, 1, 2)
+    key, value = torch.zeros(64, 1024, 2), torch.zeros(1024, 1).expand(64, -1, -1).clone()
+    key[:, 0, 0] = key[:, 600, 0] = sizes
+    key[:, 600, 1], value[:, 0] = 5, 1
+    out = fused(query.bfloat16(), key.bfloat16(), value.bfloat16(), scale=1.0)
+    expected = torch.full_like(out, 1 / (1 + np.exp(5))).float()
+    torch.testing.assert_close(out.float(), expected, rtol=0.03, atol=0)
+
+
 def test_bfloat16_weights_are_rounded_only_where_no_gradient_is_asked(monkeypatch):
     monkeypatch.setattr(blockwise_torch, "is_bfloat16_fast", lambda tensor: True)
     inputs = [torch.tensor(x).bfloat16() for x in draw((50, 8), (300, 8), (300, 8))]
