@@ -1,8 +1,16 @@
 """Self-attention, the same formula on NumPy arrays and torch tensors.
 
-The formula is in formula, masks in masks, heads in heads, what is refused in _checks; other ways to
-the same result are in implementations. The modules nn and distributed import torch: import them by
-name.
+    formula          the steps of attention, attention itself, and merge for partial results
+    masks            causal, window, dilated and padding masks
+    heads            several heads: split, attend, merge
+    positions        sinusoidal and rotary positions
+    dilated          dilated attention
+    implementations  other ways to the same result: block by block, and one kernel for the GPU
+    distributed      attention over a sequence that several processes share
+    nn               torch modules: multi-head attention, a key/value cache, an encoder layer
+
+Importing attnlib does not import torch, which is needed for tensors alone. The modules nn and
+distributed need it, so they are imported by name.
 """
 
 from attnlib.dilated import dilated_attention
@@ -16,9 +24,14 @@ from attnlib.formula import (
     weighted_sum,
 )
 from attnlib.heads import merge_heads, multi_head_attention, split_heads
+
+# attnlib.implementations is this function and also a package: the attribute is the function, and
+# "from attnlib.implementations import ..." still finds the package, as imports do not look here.
 from attnlib.implementations.choose import implementations
 from attnlib.masks import causal_mask, dilated_mask, padding_mask, window_mask
 from attnlib.positions import rotary, sinusoidal_positions
+
+__version__ = "0.1.0"
 
 __all__ = [
     "attention",

@@ -1,4 +1,4 @@
-"""What NumPy arrays and torch tensors share: their names, their homes, and the sums' precision."""
+"""What NumPy arrays and torch tensors share: dtype names, namespaces, and the precision of sums."""
 
 from typing import TypeVar
 
@@ -6,7 +6,8 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 from array_api_compat import device as device_of
 
-Array = TypeVar("Array", "numpy.ndarray", "torch.Tensor")  # noqa: F821  the same kind in and out
+# A function that takes NumPy arrays returns NumPy arrays, and the same for torch tensors.
+Array = TypeVar("Array", "numpy.ndarray", "torch.Tensor")  # noqa: F821
 
 
 def dtype_name(array):
@@ -21,7 +22,7 @@ def home(like):
 
 
 def widen(array):
-    """Lift float16 and bfloat16 to float32, in which sums are kept."""
+    """Convert float16 and bfloat16 to float32, in which sums are accumulated."""
     if dtype_name(array) in ("float16", "bfloat16"):
         xp = array_namespace(array)
         return xp.astype(array, xp.float32)

@@ -2,11 +2,11 @@
 
 Each pair of a segment length w and a dilation rate r is one branch. It cuts the sequence into
 segments of w words, keeps every r-th word of a segment, from an offset that differs from head to
-head, and lets the kept words of a segment attend to one another: N w / r² pairs of words a head
+head, and lets the kept words of a segment attend to one another: N w / r² pairs of words per head
 instead of N². Several branches, from short and dense to long and sparse, are mixed word by word.
 
-The kept words are strided views, so nothing is copied; a last segment that is shorter than w is a
-segment of its own, so nothing is padded, and no zero is ever counted as a key.
+The kept words are strided views, so nothing is copied. A last segment shorter than w is a segment
+of its own, so nothing is padded and no zero is ever counted as a key.
 """
 
 import math
@@ -29,34 +29,44 @@ def dilated_attention(
     dilation_rates: Sequence[int],
     is_causal: bool = False,
 ) -> Array:
-    """Attend within dilated segments, one branch a pair (w, r), and mix the branches.
+    """Attend within dilated segments, one branch per pair (w, r), and mix the branches.
 
-    Head h of H keeps the words at offset h // ⌈H / r⌉ of each segment, and every r-th from there.
-    A branch weighs as much as its softmax denominator, exp(lse): with o_b and lse_b the output and
-    log-sum-exp of branch b for one word, out = Σ_b exp(lse_b) o_b / Σ_b exp(lse_b). So a key that
-    two branches show to a word counts twice. A word that no branch keeps gets zeros.
+    Head h of H keeps the word at offset h // ⌈H / r⌉ of each segment, and every r-th from there.
+    A branch counts in proportion to its softmax denominator, exp(lse): with o_b and lse_b the
+    output and log-sum-exp of branch b for one word, out = Σ_b exp(lse_b) o_b / Σ_b exp(lse_b). So a
+    key that two branches show to a word counts twice. A word that no branch keeps gets zeros.
 
-    query, key: (..., H, N, d_k). value: (..., H, N, d_v). H and what stands before it are optional.
-    segment_lengths, dilation_rates: as many integers from 1 of each, at least one; a segment length
-    over N means N.
-    is_causal: a word sees no later word.
-    Returns: (..., H, N, d_v) in query's dtype; low precision is computed in float32. Gradients flow
-    for torch tensors, through the weights of the branches as well.
-    Raises: ValueError or TypeError that names the argument, what came and what was expected.
-    Source: Ding et al. 2023, sections 2.2 and 2.3; the offsets are those of the authors' code. It
-    stops the gradient at the weights of the branches.
+    Args:
+        query: (..., H, N, d_k), floating. Every axis before N is optional, in all three.
+        key: (..., H, N, d_k).
+        value: (..., H, N, d_v).
+        segment_lengths: w for each branch: one or more integers from 1. Above N it means N.
+        dilation_rates: r for each branch: as many integers from 1.
+        is_causal: Whether a word sees no later word.
 
-    >>> import numpy as np
-    >>> words = np.array([[1.0], [2.0], [3.0], [4.0]])
-    >>> same = np.zeros_like(words)
-    >>> dilated_attention(same, same, words, segment_lengths=[4], dilation_rates=[2]).tolist()
-    [[2.0], [0.0], [2.0], [0.0]]
+    Returns:
+        (..., H, N, d_v) in the dtype of query; float16 and bfloat16 are computed in float32.
+        Gradients flow for torch tensors, through the proportions of the branches as well.
+
+    Raises:
+        TypeError: If an argument has the wrong type, dtype or device.
+        ValueError: If an argument has the wrong value or shape.
+
+    Source:
+        Ding et al. 2023, sections 2.2 and 2.3; the offsets are those of the authors' code, which
+        stops the gradient at the proportions of the branches.
+
+    Example:
+        >>> import numpy as np
+        >>> words = np.array([[1.0], [2.0], [3.0], [4.0]])
+        >>> same = np.zeros_like(words)
+        >>> dilated_attention(same, same, words, segment_lengths=[4], dilation_rates=[2]).tolist()
+        [[2.0], [0.0], [2.0], [0.0]]
     """
     xp = _checks.require_arrays(query=query, key=key, value=value)
     _checks.require_scores_fit(query, key)
     _checks.require_values_fit(key, value)
-    if key.shape[-2] != query.shape[-2]:
-        raise ValueError(f"key: has {key.shape[-2]} rows, query has {query.shape[-2]}")
+    _checks.require_same_rows("key", key, "query", query)
     _checks.require_segments(segment_lengths, dilation_rates)
     _checks.require_flag("is_causal", is_causal)
     if query.ndim == 2:  # one head without its axis
@@ -67,7 +77,7 @@ def dilated_attention(
     lead, (H, N) = query.shape[:-3], query.shape[-3:-1]
     wide = {"dtype": widen(query[..., :0, :]).dtype, "device": device_of(query)}
     lse = xp.full((len(segment_lengths), *lead, H, N), -math.inf, **wide)
-    seen = []  # one entry a stack of segments: its branch, where its words stand, their outputs
+    seen = []  # for each stack of segments: its branch, where its words stand, their outputs
     for b, (w, r) in enumerate(zip(segment_lengths, dilation_rates, strict=True)):
         for place in _places(H, N, w, r):
             kept = (widen(_view(array, len(lead), place)) for array in (query, key, value))
@@ -86,13 +96,13 @@ def dilated_attention(
 def _places(num_heads, length, w, r):
     """Yield where one branch's kept words stand: heads, rows, segment length, offset and rate.
 
-    Heads that share an offset come together, and so do the segments of full length; the shorter
-    segment at the end, if there is one, comes by itself.
+    Heads that share an offset come together, and so do the segments of full length; a shorter
+    segment at the end comes by itself.
     """
-    heads_an_offset = max(1, math.ceil(num_heads / r))
+    heads_per_offset = max(1, math.ceil(num_heads / r))
     whole = length - length % w
-    for first in range(0, num_heads, heads_an_offset):
-        heads, offset = slice(first, first + heads_an_offset), first // heads_an_offset
+    for first in range(0, num_heads, heads_per_offset):
+        heads, offset = slice(first, first + heads_per_offset), first // heads_per_offset
         for rows, segment in ((slice(0, whole), w), (slice(whole, length), length - whole)):
             if rows.start < rows.stop and offset < segment:
                 yield heads, rows, segment, slice(offset, None, r)

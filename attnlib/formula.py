@@ -1,7 +1,7 @@
-"""Self-attention, one function a step: project, score, softmax, weighted sum, and all of it.
+"""Self-attention, one function per step: project, scores, softmax, weighted sum, and all of it.
 
-Every function takes NumPy arrays or torch tensors, on any device, and gives back the same kind,
-dtype and device. float16 and bfloat16 are computed in float32 and rounded once, at the end (under
+Every function takes NumPy arrays or torch tensors, on any device, and returns the same kind, dtype
+and device. float16 and bfloat16 are computed in float32 and rounded once, at the end (under
 torch.autocast, torch decides).
 """
 
@@ -17,16 +17,26 @@ from attnlib.masks import allowed_pairs
 
 
 def project(embeddings: Array, W: Array) -> Array:
-    """Multiply every row by one matrix: embeddings (..., N, d_in) @ W (d_in, d_out).
+    """Multiply every row by one matrix.
 
-    Returns: (..., N, d_out).
-    Raises: ValueError where W is not a matrix or its rows do not match d_in; TypeError where the
-    two differ in kind, dtype or device.
-    Source: Vaswani et al. 2017, section 3.2.2.
+    Args:
+        embeddings: (..., N, d_in), floating.
+        W: (d_in, d_out), of the same kind, dtype and device.
 
-    >>> import numpy as np
-    >>> project(np.ones((2, 3)), np.ones((3, 1))).ravel().tolist()
-    [3.0, 3.0]
+    Returns:
+        embeddings @ W, (..., N, d_out).
+
+    Raises:
+        TypeError: If the two are not floating arrays of one kind, dtype and device.
+        ValueError: If W is not a matrix with d_in rows.
+
+    Source:
+        Vaswani et al. 2017, section 3.2.2.
+
+    Example:
+        >>> import numpy as np
+        >>> project(np.ones((2, 3)), np.ones((3, 1))).ravel().tolist()
+        [3.0, 3.0]
     """
     _checks.require_arrays(embeddings=embeddings, W=W)
     _checks.require_matrix_fits("W", W, "embeddings", embeddings)
@@ -36,14 +46,26 @@ def project(embeddings: Array, W: Array) -> Array:
 def scores(query: Array, key: Array, *, scale: float | None = None) -> Array:
     """Compare every query with every key by a scaled dot product: query @ keyᵀ · scale.
 
-    query: (..., N, d_k). key: (..., M, d_k). scale: 1/√d_k where None.
-    Returns: (..., N, M); row i holds query i against all M keys.
-    Raises: ValueError where widths or leading axes differ; TypeError as in project.
-    Source: Vaswani et al. 2017, section 3.2.1, equation 1.
+    Args:
+        query: (..., N, d_k), floating.
+        key: (..., M, d_k), of the same kind, dtype and device.
+        scale: The factor; 1/√d_k if None.
 
-    >>> import numpy as np
-    >>> scores(np.array([[3.0, 4.0, 0.0, 0.0]]), np.eye(4)).tolist()
-    [[1.5, 2.0, 0.0, 0.0]]
+    Returns:
+        (..., N, M); row i holds query i against all M keys.
+
+    Raises:
+        TypeError: If the two are not floating arrays of one kind, dtype and device, or scale is
+            not a number.
+        ValueError: If widths or leading axes differ.
+
+    Source:
+        Vaswani et al. 2017, section 3.2.1, equation 1.
+
+    Example:
+        >>> import numpy as np
+        >>> scores(np.array([[3.0, 4.0, 0.0, 0.0]]), np.eye(4)).tolist()
+        [[1.5, 2.0, 0.0, 0.0]]
     """
     _checks.require_arrays(query=query, key=key)
     _checks.require_scores_fit(query, key)
@@ -57,34 +79,56 @@ def softmax(scores: Array, *, axis: int = -1) -> Array:
     """Turn scores into weights that are positive and sum to 1 along the axis.
 
     The largest score is subtracted first, which changes no weight and keeps exp from overflowing.
-    Where every score is -inf there is nothing to weigh: the weights are zeros, not NaN.
-    Returns: the shape of scores.
-    Raises: TypeError where scores is no floating array; ValueError where it has no such axis.
-    Source: Bridle 1990; Goodfellow et al. 2016, section 4.1.
 
-    >>> import numpy as np
-    >>> softmax(np.array([1000.0, 1000.0])).tolist()
-    [0.5, 0.5]
+    Args:
+        scores: (..., N, M), or any other shape with at least one axis; floating.
+        axis: The axis along which the weights sum to 1.
+
+    Returns:
+        Weights in the shape of scores; zeros, not NaN, where every score is -inf.
+
+    Raises:
+        TypeError: If scores is not a floating NumPy array or torch tensor.
+        ValueError: If scores has no such axis.
+
+    Source:
+        Bridle 1990; Goodfellow et al. 2016, section 4.1.
+
+    Example:
+        >>> import numpy as np
+        >>> softmax(np.array([1000.0, 1000.0])).tolist()
+        [0.5, 0.5]
     """
     _checks.require_arrays(scores=scores)
-    _checks.require_axis(axis, scores)
+    _checks.require_axis(axis, "scores", scores)
     _, exponentials, total = _exponentials(widen(scores), axis)
     return narrow(exponentials / total, like=scores)
 
 
 def log_sum_exp(scores: Array, *, axis: int = -1) -> Array:
-    """Return log Σ exp(scores) along the axis, which it removes; -inf where all scores are -inf.
+    """Return log Σ exp(scores) along an axis, without overflow.
 
-    Returns: the shape of scores without the axis.
-    Raises: TypeError where scores is no floating array; ValueError where it has no such axis.
-    Source: Goodfellow et al. 2016, section 4.1; Milakov and Gimelshein 2018, section 3.
+    Args:
+        scores: (..., N, M), or any other shape with at least one axis; floating.
+        axis: The axis that is summed over.
 
-    >>> import numpy as np
-    >>> round(float(log_sum_exp(np.array([1000.0, 1000.0]))), 4)
-    1000.6931
+    Returns:
+        The shape of scores without the axis; -inf where every score is -inf.
+
+    Raises:
+        TypeError: If scores is not a floating NumPy array or torch tensor.
+        ValueError: If scores has no such axis.
+
+    Source:
+        Goodfellow et al. 2016, section 4.1; Milakov and Gimelshein 2018, section 3.
+
+    Example:
+        >>> import numpy as np
+        >>> round(float(log_sum_exp(np.array([1000.0, 1000.0]))), 4)
+        1000.6931
     """
     xp = _checks.require_arrays(scores=scores)
-    _checks.require_axis(axis, scores)
+    _checks.require_axis(axis, "scores", scores)
     largest, exponentials, _ = _exponentials(widen(scores), axis)
     total = xp.sum(exponentials, axis=axis)
     empty = total == 0
@@ -93,25 +137,34 @@ def log_sum_exp(scores: Array, *, axis: int = -1) -> Array:
 
 
 def weighted_sum(weights: Array, value: Array) -> Array:
-    """Mix the values, each by its weight: weights (..., N, M) @ value (..., M, d_v).
+    """Mix the values, each by its weight.
 
-    Returns: (..., N, d_v).
-    Raises: ValueError where the M of the two or their leading axes differ; TypeError as in project.
-    Source: Vaswani et al. 2017, section 3.2.1, equation 1.
+    Args:
+        weights: (..., N, M), floating.
+        value: (..., M, d_v), of the same kind, dtype and device.
 
-    >>> import numpy as np
-    >>> weighted_sum(np.array([[0.25, 0.75]]), np.array([[0.0], [4.0]])).tolist()
-    [[3.0]]
+    Returns:
+        weights @ value, (..., N, d_v).
+
+    Raises:
+        TypeError: If the two are not floating arrays of one kind, dtype and device.
+        ValueError: If the M of the two or their leading axes differ.
+
+    Source:
+        Vaswani et al. 2017, section 3.2.1, equation 1.
+
+    Example:
+        >>> import numpy as np
+        >>> weighted_sum(np.array([[0.25, 0.75]]), np.array([[0.0], [4.0]])).tolist()
+        [[3.0]]
     """
     _checks.require_arrays(weights=weights, value=value)
-    if weights.ndim < 2 or value.ndim < 2 or weights.shape[:-2] != value.shape[:-2]:
+    _checks.require_axes("weights", weights, 2, "(..., N, M)")
+    expected = (*weights.shape[:-2], weights.shape[-1])  # (..., M)
+    if value.shape[:-1] != expected:
         raise ValueError(
-            f"value: shape is {_checks.shape(value)}, weights have {_checks.shape(weights)}; "
-            "expected (..., N, M) and (..., M, d_v) with the same leading axes"
-        )
-    if weights.shape[-1] != value.shape[-2]:
-        raise ValueError(
-            f"value: has {value.shape[-2]} rows, weights have {weights.shape[-1]} columns"
+            f"value: got shape {_checks.shape(value)}, expected ({', '.join(map(str, expected))}, "
+            f"d_v) for weights {_checks.shape(weights)}"
         )
     return narrow(widen(weights) @ widen(value), like=value)
 
@@ -133,33 +186,48 @@ def attention(
 ) -> Array | tuple[Array, ...]:
     """Let every query mix the values by how well it matches their keys: softmax(Q Kᵀ/√d_k) V.
 
-    query: (..., H, N, d_k). key: (..., H, M, d_k). value: (..., H, M, d_v); every leading axis is
-    optional, and they must be equal: nothing is broadcast.
-    attn_mask: broadcasts to (..., H, N, M); bool (True = may attend) or query's dtype (added to the
-    scores). It combines with is_causal and window.
-    is_causal: row i sees keys 0 to i + causal_offset, from the top left as in torch;
-    causal_offset = M - N aligns the bottom right.
-    window: (left, right): row i sees keys i + causal_offset - left to i + causal_offset + right;
-    -1 leaves a side open.
-    scale: 1/√d_k where None.
-    enable_gqa: key and value may have fewer heads than query, when they divide: query head h uses
-    head h // (H / H_kv).
-    return_weights, return_lse: also give the weights (..., H, N, M) and the natural log-sum-exp of
-    the scores (..., H, N), in this order.
-    implementation: "formula" computes the N × M matrix; "blockwise" the same block by block, in
-    memory that grows with N + M; "triton" likewise in one kernel on a GPU; "auto" takes the formula
-    where return_weights asks for the matrix, else triton for CUDA tensors where it can, blockwise
-    where N · M is a million or more, and the formula below that. See implementations().
+    A query that may attend to nothing gets zeros (log-sum-exp -inf) and passes no gradient. Any
+    other masked key has weight 0; 0 · NaN is NaN, as in torch, unless the key lies in a block that
+    is_causal or window hides entirely from an implementation in blocks.
 
-    Returns: (..., H, N, d_v). A query that may attend to nothing gets zeros (log-sum-exp -inf) and
-    passes no gradient. Any other masked key has weight 0; 0 · NaN is NaN, as in torch, unless the
-    key lies in a block that is_causal or window hides as a whole from an implementation in blocks.
-    Raises: ValueError or TypeError that names the argument, what came and what was expected.
-    Source: Vaswani et al. 2017, equation 1; Ainslie et al. 2023 (grouped heads).
+    Args:
+        query: (..., H, N, d_k), floating. Every leading axis is optional, in all three.
+        key: (..., H, M, d_k), with the same leading axes: nothing is broadcast.
+        value: (..., H, M, d_v).
+        attn_mask: Broadcasts to (..., H, N, M); bool (True = may attend) or the dtype of query
+            (added to the scores). It combines with is_causal and window.
+        is_causal: Whether row i sees only keys 0 to i + causal_offset, from the top left as in
+            torch.
+        causal_offset: How far query 0 stands to the right of key 0, for is_causal and window;
+            M - N aligns the bottom right.
+        window: (left, right): row i sees keys i + causal_offset - left to
+            i + causal_offset + right; -1 leaves a side open.
+        scale: The factor of the dot products; 1/√d_k if None.
+        enable_gqa: Whether key and value may have fewer heads than query, when their number divides
+            it: query head h uses head h // (H / H_kv).
+        return_weights: Whether to return the weights too, which only the formula holds.
+        return_lse: Whether to return the natural log-sum-exp of the scores too.
+        implementation: "formula" computes the N × M matrix; "blockwise" the same block by block, in
+            memory that grows with N + M; "triton" likewise in one kernel on a GPU; "auto" takes the
+            formula where return_weights asks for the matrix, otherwise triton for CUDA tensors that
+            it accepts, blockwise from about a million pairs N · M, and the formula below that.
 
-    >>> import numpy as np
-    >>> attention(np.ones((1, 4)), np.ones((2, 4)), np.array([[0.0], [1.0]])).tolist()
-    [[0.5]]
+    Returns:
+        The output (..., H, N, d_v); then, if asked for, the weights (..., H, N, M) and the
+        log-sum-exp (..., H, N), in this order.
+
+    Raises:
+        TypeError: If an argument has the wrong type, dtype or device.
+        ValueError: If an argument has the wrong value or shape.
+        RuntimeError: If implementation is "triton" and that cannot run here.
+
+    Source:
+        Vaswani et al. 2017, equation 1; Ainslie et al. 2023 (grouped heads).
+
+    Example:
+        >>> import numpy as np
+        >>> attention(np.ones((1, 4)), np.ones((2, 4)), np.array([[0.0], [1.0]])).tolist()
+        [[0.5]]
     """
     _checks.require_arrays(query=query, key=key, value=value)
     _checks.require_options(
@@ -199,22 +267,34 @@ def attention(
 def merge(out_a: Array, lse_a: Array, out_b: Array, lse_b: Array) -> tuple[Array, Array]:
     """Join two partial results: the same queries over two sets of keys that share none.
 
-    Each part weighs as much as its sum of exponentials, exp(lse):
+    Each part counts in proportion to its sum of exponentials, exp(lse):
     out = (exp(lse_a) out_a + exp(lse_b) out_b) / (exp(lse_a) + exp(lse_b)). The larger lse is
-    subtracted first, so that exp does not overflow. A part of lse -inf is empty and counts nothing,
-    whatever its out holds; where both are, out is zeros and lse -inf.
+    subtracted first, so that exp does not overflow. A part of lse -inf is empty and counts for
+    nothing, whatever its out holds; where both are, out is zeros and lse -inf.
 
-    out_a, out_b: (..., N, d_v). lse_a, lse_b: (..., N), in the dtype of the outs or in float32,
-    which keeps more of them where the outs are float16 or bfloat16.
-    Returns: out (..., N, d_v) and lse (..., N), each in the dtype in which it came; computed in
-    float32 where that is lower. Gradients flow to all four.
-    Raises: ValueError where shapes differ; TypeError where kinds, dtypes or devices do.
-    Source: Dao et al. 2022, section 3.1; Liu et al. 2023 (the same between devices).
+    Args:
+        out_a: (..., N, d_v), floating.
+        lse_a: (..., N), in the dtype of out_a or in float32, which loses less where out_a is
+            float16 or bfloat16.
+        out_b: Like out_a.
+        lse_b: Like lse_a.
 
-    >>> import numpy as np
-    >>> a, b = (np.array([[2.0]]), np.array([0.0])), (np.array([[6.0]]), np.array([0.0]))
-    >>> merge(*a, *b)[0].tolist()
-    [[4.0]]
+    Returns:
+        out (..., N, d_v) and lse (..., N), each in its own dtype, computed in float32 where that is
+        lower. Gradients flow to all four.
+
+    Raises:
+        TypeError: If kinds, dtypes or devices do not match.
+        ValueError: If shapes do not match.
+
+    Source:
+        Dao et al. 2022, section 3.1; Liu et al. 2023 (the same between devices).
+
+    Example:
+        >>> import numpy as np
+        >>> a, b = (np.array([[2.0]]), np.array([0.0])), (np.array([[6.0]]), np.array([0.0]))
+        >>> merge(*a, *b)[0].tolist()
+        [[4.0]]
     """
     _checks.require_parts_fit(out_a, lse_a, out_b, lse_b)
     xp = array_namespace(out_a)
@@ -229,7 +309,7 @@ def merge(out_a: Array, lse_a: Array, out_b: Array, lse_b: Array) -> tuple[Array
     lse = xp.where(is_empty, xp.full_like(largest, -math.inf), largest + xp.log(total))
 
     def share(lse, part_sum, out):
-        """Return a part's addend (..., N, d_v); zeros for an empty part, even if it holds NaN."""
+        """Return what a part adds (..., N, d_v); zeros for an empty part, even if it holds NaN."""
         out = widen(out)
         out = xp.where(xp.expand_dims(lse == -math.inf, axis=-1), xp.zeros_like(out), out)
         return xp.expand_dims(part_sum / total, axis=-1) * out

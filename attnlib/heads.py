@@ -8,19 +8,28 @@ from attnlib.formula import attention, project
 def split_heads(array: Array, num_heads: int) -> Array:
     """Cut the width into heads and move the head axis forward.
 
-    array: (..., N, H·d).
-    Returns: (..., H, N, d); head h holds columns h·d to (h+1)·d.
-    Raises: ValueError where num_heads does not divide the width.
-    Source: Vaswani et al. 2017, section 3.2.2.
+    Args:
+        array: (..., N, H·d), floating.
+        num_heads: H, which divides the width.
 
-    >>> import numpy as np
-    >>> split_heads(np.array([[1.0, 2.0], [3.0, 4.0]]), 2).tolist()
-    [[[1.0], [3.0]], [[2.0], [4.0]]]
+    Returns:
+        (..., H, N, d); head h holds columns h·d to (h+1)·d.
+
+    Raises:
+        TypeError: If array is not a floating array, or num_heads not an integer.
+        ValueError: If array has fewer than 2 axes or num_heads does not divide its width.
+
+    Source:
+        Vaswani et al. 2017, section 3.2.2.
+
+    Example:
+        >>> import numpy as np
+        >>> split_heads(np.array([[1.0, 2.0], [3.0, 4.0]]), 2).tolist()
+        [[[1.0], [3.0]], [[2.0], [4.0]]]
     """
     xp = _checks.require_arrays(array=array)
-    if array.ndim < 2:
-        raise ValueError(f"array: shape is {_checks.shape(array)}, expected (..., N, H·d)")
-    _checks.require_divisible("array", array.shape[-1], num_heads)
+    _checks.require_axes("array", array, 2, "(..., N, H·d)")
+    _checks.require_divisible("array", array.shape[-1], num_heads, " columns")
     width = array.shape[-1] // num_heads
     apart = xp.reshape(array, (*array.shape[:-1], num_heads, width))  # (..., N, H, d)
     return xp.swapaxes(apart, -2, -3)  # (..., H, N, d)
@@ -29,18 +38,26 @@ def split_heads(array: Array, num_heads: int) -> Array:
 def merge_heads(array: Array) -> Array:
     """Put the heads side by side again: the inverse of split_heads.
 
-    array: (..., H, N, d).
-    Returns: (..., N, H·d).
-    Raises: ValueError where the array has fewer than 3 axes.
-    Source: Vaswani et al. 2017, section 3.2.2 (Concat).
+    Args:
+        array: (..., H, N, d), floating.
 
-    >>> import numpy as np
-    >>> merge_heads(np.array([[[1.0], [3.0]], [[2.0], [4.0]]])).tolist()
-    [[1.0, 2.0], [3.0, 4.0]]
+    Returns:
+        (..., N, H·d).
+
+    Raises:
+        TypeError: If array is not a floating array.
+        ValueError: If array has fewer than 3 axes.
+
+    Source:
+        Vaswani et al. 2017, section 3.2.2 (Concat).
+
+    Example:
+        >>> import numpy as np
+        >>> merge_heads(np.array([[[1.0], [3.0]], [[2.0], [4.0]]])).tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
     """
     xp = _checks.require_arrays(array=array)
-    if array.ndim < 3:
-        raise ValueError(f"array: shape is {_checks.shape(array)}, expected (..., H, N, d)")
+    _checks.require_axes("array", array, 3, "(..., H, N, d)")
     *lead, num_heads, positions, width = array.shape
     apart = xp.swapaxes(array, -2, -3)  # (..., N, H, d): without this, words and heads mix
     return xp.reshape(apart, (*lead, positions, num_heads * width))
@@ -61,19 +78,36 @@ def multi_head_attention(
 ) -> Array | tuple[Array, ...]:
     """Attend num_heads times in parallel, each head with its own columns of the matrices.
 
-    query: (..., N, d_model). key, value: (..., M, d_model); the same array three times is
-    self-attention. W_Q, W_K: (d_model, H·d_k). W_V: (d_model, H·d_v). W_O: (H·d_v, d_out).
-    options: attn_mask, is_causal, causal_offset, window, scale, return_lse and implementation, all
-    as in attention.
-    Returns: (..., N, d_out), with return_weights also the weights (..., H, N, M).
-    Raises: ValueError where a matrix does not fit or num_heads does not divide its width;
-    TypeError as in project; both as in attention.
-    Source: Vaswani et al. 2017, section 3.2.2.
+    Args:
+        query: (..., N, d_model), floating.
+        key: (..., M, d_model). The same array three times is self-attention.
+        value: (..., M, d_model).
+        W_Q: (d_model, H·d_k).
+        W_K: (d_model, H·d_k).
+        W_V: (d_model, H·d_v).
+        W_O: (H·d_v, d_out).
+        num_heads: H, which divides the width of W_Q, W_K and W_V.
+        return_weights: Whether to return the weights too.
+        **options: attn_mask, is_causal, causal_offset, window, scale, return_lse and
+            implementation, all as in attention.
 
-    >>> import numpy as np
-    >>> X, W = np.ones((2, 4)), np.eye(4)
-    >>> multi_head_attention(X, X, X, W, W, W, W, num_heads=2).tolist()
-    [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
+    Returns:
+        (..., N, d_out); then, if asked for, the weights (..., H, N, M) and the log-sum-exp
+        (..., H, N), in this order.
+
+    Raises:
+        TypeError: If num_heads is not an integer, or as in attention.
+        ValueError: If a matrix does not fit or num_heads does not divide its width, or as in
+            attention.
+
+    Source:
+        Vaswani et al. 2017, section 3.2.2.
+
+    Example:
+        >>> import numpy as np
+        >>> X, W = np.ones((2, 4)), np.eye(4)
+        >>> multi_head_attention(X, X, X, W, W, W, W, num_heads=2).tolist()
+        [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
     """
     _checks.require_heads_fit(
         {"query": query, "key": key, "value": value},

@@ -12,15 +12,31 @@ def sinusoidal_positions(num_positions: int, d_model: int, *, like: Array | None
     """Give each position a vector of sines and cosines, from fast waves to slow ones.
 
     Column 2i holds sin(p / BASE^(2i/d_model)), column 2i + 1 the cosine of the same angle.
-    like: an array whose kind, dtype and device the result takes; NumPy float64 where None.
-    Returns: (num_positions, d_model).
-    Raises: ValueError where num_positions is negative or d_model is odd or under 2.
-    Source: Vaswani et al. 2017, section 3.5.
 
-    >>> sinusoidal_positions(2, 2).round(4).tolist()
-    [[0.0, 1.0], [0.8415, 0.5403]]
+    Args:
+        num_positions: N, 0 or more.
+        d_model: The width, an even number from 2.
+        like: An array whose kind, dtype and device the result takes; NumPy float64 if None.
+
+    Returns:
+        (num_positions, d_model), floating.
+
+    Raises:
+        TypeError: If a number is not an integer.
+        ValueError: If num_positions is negative or d_model is odd or below 2.
+
+    Source:
+        Vaswani et al. 2017, section 3.5.
+
+    Example:
+        >>> sinusoidal_positions(2, 2).round(4).tolist()
+        [[0.0, 1.0], [0.8415, 0.5403]]
     """
-    angles = _angles("num_positions", num_positions, 0, "d_model", d_model)  # (N, d_model / 2)
+    _checks.require_integer("num_positions", num_positions, least=0)
+    _checks.require_integer("d_model", d_model)
+    if d_model < 2 or d_model % 2:
+        raise ValueError(f"d_model: got {d_model}, expected an even number from 2")
+    angles = _angles(num_positions, 0, d_model)  # (N, d_model / 2)
     waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # (N, d_model / 2, 2)
     return _as(waves.reshape(num_positions, d_model), like)
 
@@ -30,34 +46,40 @@ def rotary(x: Array, *, offset: int = 0) -> Array:
 
     Columns 2i and 2i + 1 of row p turn by (p + offset) / BASE^(2i/d_k). The dot product of a turned
     query and a turned key then depends on their distance, not on where the two stand.
-    x: (..., N, d_k). offset: how many positions came before the first row.
-    Returns: (..., N, d_k), in x's kind, dtype and device. Gradients flow for torch tensors.
-    Raises: ValueError where x has fewer than two axes or an odd last axis; TypeError where it is
-    no floating NumPy array or torch tensor.
-    Source: Su et al. 2021 (RoFormer), section 3.4.2, equation 34.
 
-    >>> rotary(np.array([[1.0, 0.0], [1.0, 0.0]])).round(4).tolist()
-    [[1.0, 0.0], [0.5403, 0.8415]]
+    Args:
+        x: (..., N, d_k), floating, with an even d_k.
+        offset: How many positions came before the first row.
+
+    Returns:
+        (..., N, d_k), in the kind, dtype and device of x. Gradients flow for torch tensors.
+
+    Raises:
+        TypeError: If x is not a floating NumPy array or torch tensor, or offset not an integer.
+        ValueError: If x has fewer than two axes, or d_k is odd or 0.
+
+    Source:
+        Su et al. 2021 (RoFormer), section 3.4.2, equation 34.
+
+    Example:
+        >>> rotary(np.array([[1.0, 0.0], [1.0, 0.0]])).round(4).tolist()
+        [[1.0, 0.0], [0.5403, 0.8415]]
     """
     xp = _checks.require_arrays(x=x)
-    if x.ndim < 2:
-        raise ValueError(f"x: shape is {tuple(x.shape)}, expected (..., N, d_k)")
-    angles = _angles("N", x.shape[-2], offset, "d_k", x.shape[-1])  # (N, d_k / 2)
+    _checks.require_axes("x", x, 2, "(..., N, d_k)")
+    _checks.require_integer("offset", offset)
+    length, d_k = x.shape[-2:]
+    if d_k < 2 or d_k % 2:
+        raise ValueError(f"x: got d_k = {d_k}, expected an even number from 2")
+    angles = _angles(length, offset, d_k)  # (N, d_k / 2)
     cos, sin = _as(np.cos(angles), x), _as(np.sin(angles), x)
     even, odd = x[..., 0::2], x[..., 1::2]  # (..., N, d_k / 2)
     turned = xp.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1)
     return xp.reshape(turned, x.shape)
 
 
-def _angles(length_name, length, offset, width_name, width):
+def _angles(length, offset, width):
     """Return the angle of each position and pair of columns, float64 (length, width / 2)."""
-    _checks.require_integer(length_name, length)
-    _checks.require_integer("offset", offset)
-    _checks.require_integer(width_name, width)
-    if length < 0:
-        raise ValueError(f"{length_name}: got {length}, expected 0 or more")
-    if width < 2 or width % 2:
-        raise ValueError(f"{width_name}: got {width}, expected an even number")
     speeds = BASE ** (-np.arange(0, width, 2) / width)  # (width / 2,)
     return (np.arange(length)[:, None] + offset) * speeds
 

@@ -1,9 +1,9 @@
-"""Dilated attention over a sequence that lies in parts on several devices.
+"""Dilated attention over a sequence that is spread over several devices.
 
 Here the parts are contiguous: rank r of P holds rows r·L to (r + 1)·L, L = N / P. A segment of at
-most L rows lies on one rank, which needs nobody else for it. A longer one lies on w / L ranks; each
-of these keeps every r-th of its own rows and sends no others: w / r rows of keys and values meet on
-every rank, and where w / r is the same for each branch, that number does not grow with N.
+most L rows lies on one rank, which needs no other rank for it. A longer one lies on w / L ranks;
+each of these keeps every r-th of its own rows and sends no others: w / r rows of keys and values
+meet on every rank, and where w / r is the same for each branch, that number does not grow with N.
 
 Source: Ding et al. 2023, section 3.
 """
@@ -32,24 +32,36 @@ def sharded_dilated_attention(
 ) -> torch.Tensor:
     """Compute dilated_attention where each rank holds L = N / P consecutive rows.
 
-    Every rank of the group has to call it, and to call backward where gradients are wanted.
+    Every rank of the group has to call it, and to call backward if gradients are wanted. There are
+    no second derivatives.
 
-    query, key: (..., H, L, d_k). value: (..., H, L, d_v): the same shapes on every rank. float16
-    and bfloat16 are sent as they are and computed in float32.
-    group: a process group, None for the default one.
-    segment_lengths, dilation_rates: as in dilated_attention. A segment length divides L or is a
-    multiple of L, and its rate divides both.
-    is_causal: row i of the whole sequence sees no later row.
+    Args:
+        query: (..., H, L, d_k), this rank's rows. float16 and bfloat16 are sent as they are and
+            computed in float32.
+        key: (..., H, L, d_k). Every shape is the same on every rank.
+        value: (..., H, L, d_v).
+        group: A process group; the default one if None.
+        segment_lengths: w for each branch, as in dilated_attention. Each divides L or is a multiple
+            of L.
+        dilation_rates: r for each branch. Each divides L and its segment length.
+        is_causal: Whether row i of the whole sequence sees no later row.
 
-    Returns: (..., H, L, d_v), this rank's rows of dilated_attention over all.
-    Raises: before any work and on every rank, ValueError or TypeError that names the argument and
-    the rank. RuntimeError where a rank does not answer within the timeout of the group; the group
-    is of no use any more then. There are no second derivatives.
-    Source: Ding et al. 2023, section 3.1.
+    Returns:
+        (..., H, L, d_v), this rank's rows of dilated_attention over all.
+
+    Raises:
+        TypeError: Before any work and on every rank, if an argument has the wrong type, dtype or
+            device; the message names the argument and the rank.
+        ValueError: Likewise, if it has the wrong value or shape, or differs between ranks.
+        RuntimeError: If a rank does not answer within the timeout of the group, which cannot be
+            used any more after that.
+
+    Source:
+        Ding et al. 2023, section 3.1.
     """
     branches = (segment_lengths, dilation_rates)
-    messages.agree(group, lambda: _describe(query, key, value, *branches, is_causal))
-    rank, size = messages.place(group)
+    messages.require_same(group, lambda: _describe(query, key, value, *branches, is_causal))
+    rank, size = messages.rank_and_size(group)
     H, L = query.shape[-3:-1]
     out = widen(query).new_zeros(*query.shape[:-1], value.shape[-1])  # (..., H, L, d_v)
     lse = out.new_full(query.shape[:-1], -torch.inf)  # (..., H, L)
@@ -71,15 +83,15 @@ def sharded_dilated_attention(
         out_b, lse_b = torch.zeros_like(out), torch.full_like(lse, -torch.inf)
         out_b[..., heads, kept, :] = part.reshape(*query.shape[:-2], L // r, value.shape[-1])
         lse_b[..., heads, kept] = part_lse.reshape(*query.shape[:-2], L // r)
-        out, lse = merge(out, lse, out_b, lse_b)  # a branch weighs exp(lse)
+        out, lse = merge(out, lse, out_b, lse_b)  # a branch counts by its exp(lse)
     return narrow(out, like=query)
 
 
 class _Gather(torch.autograd.Function):
     """Put the kept keys and values of several ranks side by side, on each of them, in float32.
 
-    Backward, every rank sends each other one the gradients of that one's rows and adds up what it
-    gets for its own.
+    Backward, every rank sends each other rank the gradients of the rows that came from it, and adds
+    up what it receives for its own.
     """
 
     @staticmethod
@@ -109,32 +121,31 @@ class _Gather(torch.autograd.Function):
 
 
 def _kept(num_heads, num_rows, r):
-    """Return which rows of its shard each head keeps, int (H, L/r); see dilated_attention."""
+    """Return the rows of a shard that each head keeps, int (H, L/r); see dilated_attention."""
     offset = torch.arange(num_heads) // -(-num_heads // r)  # (H,)
     return offset[:, None] + torch.arange(0, num_rows, r)
 
 
 def _describe(query, key, value, segment_lengths, dilation_rates, is_causal):
-    """Check one rank's arguments by themselves and say what the others' have to be."""
+    """Check one rank's arguments by themselves, and say what those of the others must be."""
     arrays = {"query": query, "key": key, "value": value}
-    messages.require_tensors(**arrays)
+    _checks.require_tensors(**arrays)
     _checks.require_scores_fit(query, key)
     _checks.require_values_fit(key, value)
-    if query.ndim < 3:
-        raise ValueError(f"query: shape is {_checks.shape(query)}, expected (..., H, L, d_k)")
+    _checks.require_axes("query", query, 3, "(..., H, L, d_k)")
+    _checks.require_same_rows("key", key, "query", query)
     L = query.shape[-2]
-    if key.shape[-2] != L:
-        raise ValueError(f"key: has {key.shape[-2]} rows, query has {L}")
     _checks.require_segments(segment_lengths, dilation_rates)
     _checks.require_flag("is_causal", is_causal)
     for w, r in zip(segment_lengths, dilation_rates, strict=True):
         if L == 0 or (w % L and L % w):
             raise ValueError(
-                f"segment_lengths: {w} neither divides a shard's {L} rows nor is a multiple of them"
+                f"segment_lengths: got {w}, expected a divisor or a multiple of a shard's {L} rows"
             )
         if min(w, L) % r:
             raise ValueError(
-                f"dilation_rates: {r} does not divide the {min(w, L)} rows of a segment on one rank"
+                f"dilation_rates: got {r}, expected a divisor of the {min(w, L)} rows that a "
+                "segment has on one rank"
             )
     wanted = torch.is_grad_enabled() and any(x.requires_grad for x in arrays.values())
     return {

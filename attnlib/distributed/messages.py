@@ -1,4 +1,4 @@
-"""What the ranks of a process group tell each other: tensors, and what each was given.
+"""What the ranks of a process group send each other: tensors, and a note of what each was given.
 
 A rank is one process of P, numbered from 0 within the group. Everything here is sends and receives
 between two ranks, which gloo (CPU) and NCCL (GPU) both have.
@@ -10,26 +10,32 @@ from collections.abc import Callable
 import torch
 import torch.distributed as dist
 
-from attnlib import _checks
 from attnlib._arrays import dtype_name
 
-NOTE = 4096  # bytes in which a rank describes what it was given
+NOTE = 4096  # bytes of the note in which a rank describes what it was given
 
 
-def place(group: dist.ProcessGroup | None) -> tuple[int, int]:
+def rank_and_size(group: dist.ProcessGroup | None) -> tuple[int, int]:
     """Return this process's rank in the group and the number of ranks.
 
-    group: None for the default group.
-    Raises: RuntimeError where there is no group yet; ValueError where this process is not in it.
+    Args:
+        group: A process group; the default one if None.
+
+    Returns:
+        rank, from 0, and size.
+
+    Raises:
+        RuntimeError: If there is no process group yet.
+        ValueError: If this process is not in the group.
     """
     if not (dist.is_available() and dist.is_initialized()):
         raise RuntimeError(
-            "group: this process is in none; start it by torchrun and call "
-            "torch.distributed.init_process_group first"
+            "group: got a process outside any group, expected one started by torchrun that has "
+            "called torch.distributed.init_process_group"
         )
     rank = dist.get_rank(group)
     if rank < 0:
-        raise ValueError("group: this process is not in it")
+        raise ValueError("group: got one without this process, expected one that it belongs to")
     return rank, dist.get_world_size(group)
 
 
@@ -40,12 +46,17 @@ def exchange(
 ) -> Callable[[], dict[int, list[torch.Tensor]]]:
     """Start to send tensors to some ranks and to receive from some, and return at once.
 
-    outgoing: {rank: tensors}; leave them alone until the end. incoming: {rank: tensors to fill}.
-    Returns: a function that waits for both directions and returns incoming, filled.
-    Raises: RuntimeError, then, that names the rank that did not answer: it ended, or the timeout of
-    the group is over. The group is of no use any more after that.
+    Args:
+        group: A process group; the default one if None.
+        outgoing: {rank: tensors} to send, which must not change before the end.
+        incoming: {rank: tensors} to fill.
+
+    Returns:
+        A function that waits for both directions and returns incoming, filled. It raises
+        RuntimeError, naming the rank, where one did not answer: it has ended, or the timeout of the
+        group is over. The group cannot be used any more after that.
     """
-    rank, _ = place(group)
+    rank, _ = rank_and_size(group)
     if rank in incoming:  # a message to oneself
         incoming = incoming | {rank: outgoing[rank]}
     operations, peers = [], []
@@ -57,7 +68,7 @@ def exchange(
                     operations.append(dist.P2POp(direction, tensor, group=group, group_peer=peer))
                     peers.append(peer)
 
-    # NCCL has to be given all messages together; elsewhere one by one tells which rank is missing.
+    # NCCL must be given all messages together; elsewhere, one by one tells which rank is missing.
     if dist.get_backend(group) == "nccl":
         batches = [(peers, operations)] if operations else []
     else:
@@ -88,17 +99,23 @@ def exchange(
     return finish
 
 
-def agree(group: dist.ProcessGroup | None, describe: Callable[[], dict]) -> list[dict]:
-    """Let every rank describe what it was given; where one may not go on, none does.
+def require_same(group: dist.ProcessGroup | None, describe: Callable[[], dict]) -> list[dict]:
+    """Check that every rank was given arguments that fit; where one may not go on, none does.
 
-    describe: checks this rank's arguments and returns {argument: text}, which has to be the same on
-    every rank, and under "rows" a list of numbers that may differ.
-    Returns: every rank's description.
-    Raises: on every rank, what describe raised on one of them, with the number of that rank;
-    ValueError that names the first argument and rank that differs from rank 0; RuntimeError as in
-    exchange.
+    Args:
+        group: A process group; the default one if None.
+        describe: Checks this rank's arguments and returns {argument: text}, which must be the same
+            on every rank, and may add under "rows" a list of numbers that may differ.
+
+    Returns:
+        Every rank's description.
+
+    Raises:
+        TypeError: On every rank, where describe raises it on one; the message names that rank.
+        ValueError: Likewise, or where a rank's description differs from that of rank 0.
+        RuntimeError: As in exchange.
     """
-    rank, size = place(group)
+    rank, size = rank_and_size(group)
     try:
         mine = describe()
     except (TypeError, ValueError) as error:
@@ -119,26 +136,24 @@ def agree(group: dist.ProcessGroup | None, describe: Callable[[], dict]) -> list
         for name in theirs:
             if name != "rows" and theirs[name] != told[0][name]:
                 raise ValueError(
-                    f"{name}: rank {r} has {theirs[name]}, rank 0 has {told[0][name]}; "
-                    "expected the same on every rank"
+                    f"{name}: got {theirs[name]} on rank {r}, expected {told[0][name]} as on rank 0"
                 )
     return told
 
 
 def description(tensor: torch.Tensor) -> str:
-    """Say what has to be the same on every rank: dtype, device, and every axis but the rows.
+    """Say what must be the same on every rank: dtype, device, and every axis but the rows.
 
-    >>> description(torch.zeros(4, 5, 2))
-    'float32 (4, N, 2) on cpu'
+    Args:
+        tensor: (..., N, d).
+
+    Returns:
+        One line of text.
+
+    Example:
+        >>> description(torch.zeros(4, 5, 2))
+        'float32 (4, N, 2) on cpu'
     """
     *lead, _, width = map(str, tensor.shape)
     axes = ", ".join([*lead, "N", width])
     return f"{dtype_name(tensor)} ({axes}) on {tensor.device.type}"
-
-
-def require_tensors(**tensors: torch.Tensor):
-    """Check that all are torch tensors of one floating dtype and device."""
-    for name, tensor in tensors.items():
-        if not isinstance(tensor, torch.Tensor):
-            raise TypeError(f"{name}: expected a torch tensor, got {type(tensor).__name__}")
-    _checks.require_arrays(**tensors)

@@ -1,4 +1,4 @@
-"""Attention over a sequence that lies in parts on several devices: the key/value blocks go around.
+"""Attention over a sequence that is spread over several devices: key/value blocks go around a ring.
 
 Every rank keeps its queries. In P steps it meets P blocks of keys and values, its own first; while
 it computes with one, it passes it to the next rank and receives another from the one before. Each
@@ -7,7 +7,7 @@ the same way, and the gradients of a block travel with it until they are back wh
 
 For is_causal the sequence is dealt out like cards: rank r holds rows r, r + P, r + 2P, ... Then
 row i of rank r, which is row r + iP of the sequence, sees row j of rank s exactly where j ≤ i
-(s ≤ r) or j < i (s > r), so that every step has about the same work for every rank.
+(s ≤ r) or j < i (s > r), so that every rank has about the same work in every step.
 
 Sources: Liu et al. 2023, section 3 (the ring); Brandon et al. 2023 (the stripes).
 """
@@ -24,40 +24,63 @@ from attnlib import _checks
 from attnlib._arrays import Array, narrow, widen
 from attnlib.distributed import messages
 from attnlib.formula import attention, merge
-from attnlib.implementations.blockwise import _backward
+from attnlib.implementations import blocks
+from attnlib.implementations.blockwise_torch import gradients
 
 
 def shard(array: Array, rank: int, size: int) -> Array:
     """Return the rows of one rank: rank, rank + size, rank + 2·size, ...
 
-    array: (..., N, d), NumPy or torch.
-    Returns: (..., n, d), a view; n is N/size, rounded up for the first N mod size ranks.
-    Raises: ValueError where array has no rows or rank is not among 0 to size - 1.
-    Source: Brandon et al. 2023.
+    Args:
+        array: (..., N, d), NumPy or torch, of any dtype.
+        rank: The rank, from 0.
+        size: The number of ranks.
 
-    >>> shard(torch.arange(5)[:, None], 1, 2).ravel().tolist()
-    [1, 3]
+    Returns:
+        (..., n, d), a view; n is N/size, rounded up for the first N mod size ranks.
+
+    Raises:
+        TypeError: If array is not an array, or a number not an integer.
+        ValueError: If array has no rows, or rank is not among 0 to size - 1.
+
+    Source:
+        Brandon et al. 2023.
+
+    Example:
+        >>> shard(torch.arange(5)[:, None], 1, 2).ravel().tolist()
+        [1, 3]
     """
-    for name, number in (("rank", rank), ("size", size)):
-        _checks.require_integer(name, number)
+    _checks.require_array("array", array)
+    _checks.require_axes("array", array, 2, "(..., N, d)")
+    _checks.require_integer("size", size, least=1)
+    _checks.require_integer("rank", rank)
     if not 0 <= rank < size:
         raise ValueError(f"rank: got {rank}, expected 0 to {size - 1}")
-    if array.ndim < 2:
-        raise ValueError(f"array: shape is {_checks.shape(array)}, expected (..., N, d)")
     return array[..., rank::size, :]
 
 
 def unshard(shards: Sequence[Array]) -> Array:
     """Put the rows of all ranks back in order: the inverse of shard.
 
-    shards: (..., n, d), one a rank.
-    Returns: (..., N, d).
-    Raises: ValueError where the numbers of rows are not those that shard gives.
-    Source: Brandon et al. 2023.
+    Args:
+        shards: For each rank (..., n, d), NumPy or torch.
 
-    >>> unshard([torch.tensor([[0], [2]]), torch.tensor([[1]])]).ravel().tolist()
-    [0, 1, 2]
+    Returns:
+        (..., N, d).
+
+    Raises:
+        TypeError: If a shard is not an array.
+        ValueError: If the numbers of rows are not those that shard gives.
+
+    Source:
+        Brandon et al. 2023.
+
+    Example:
+        >>> unshard([torch.tensor([[0], [2]]), torch.tensor([[1]])]).ravel().tolist()
+        [0, 1, 2]
     """
+    for part in shards:
+        _checks.require_array("shards", part)
     _require_striped("shards", [part.shape[-2] for part in shards])
     xp = array_namespace(*shards)
     joined = xp.concat(list(shards), axis=-2)  # (..., N, d), rank by rank
@@ -78,32 +101,45 @@ def ring_attention(
 ) -> torch.Tensor:
     """Attend to the keys of every rank, where each holds a part of the sequence.
 
-    Every rank of the group has to call it, and to call backward where gradients are wanted.
+    Every rank of the group has to call it, and to call backward if gradients are wanted. There are
+    no second derivatives.
 
-    query: (..., H, n, d_k). key: (..., H, m, d_k). value: (..., H, m, d_v): this rank's rows, as
-    shard gives them; without is_causal any division will do. Everything but n and m is the same on
-    every rank. float16 and bfloat16 are sent as they are and computed in float32.
-    group: a process group, None for the default one.
-    is_causal: row i of the whole sequence sees rows 0 to i; the rows have to be shard's.
-    enable_gqa: fewer key and value heads than query heads, as in attention.
+    Args:
+        query: (..., H, n, d_k), this rank's rows: for is_causal as shard gives them, otherwise any
+            division will do. float16 and bfloat16 are sent as they are and computed in float32.
+        key: (..., H, m, d_k). Only n and m may differ between ranks.
+        value: (..., H, m, d_v).
+        group: A process group; the default one if None.
+        is_causal: Whether row i of the whole sequence sees only rows 0 to i.
+        enable_gqa: Whether there may be fewer key and value heads than query heads, as in
+            attention.
 
-    Returns: (..., H, n, d_v), this rank's rows of the attention over all.
-    Raises: before any work and on every rank, ValueError or TypeError that names the argument and
-    the rank. RuntimeError where a rank does not answer within the timeout of the group; the group
-    is of no use any more then. There are no second derivatives.
-    Source: Liu et al. 2023, section 3 and algorithm 1; Brandon et al. 2023.
+    Returns:
+        (..., H, n, d_v), this rank's rows of the attention over all.
+
+    Raises:
+        TypeError: Before any work and on every rank, if an argument has the wrong type, dtype or
+            device; the message names the argument and the rank.
+        ValueError: Likewise, if it has the wrong value or shape, or differs between ranks.
+        RuntimeError: If a rank does not answer within the timeout of the group, which cannot be
+            used any more after that.
+
+    Source:
+        Liu et al. 2023, section 3 and algorithm 1; Brandon et al. 2023.
     """
-    told = messages.agree(group, lambda: _describe(query, key, value, is_causal, enable_gqa))
+    told = messages.require_same(group, lambda: _describe(query, key, value, is_causal, enable_gqa))
     num_queries, num_keys = zip(*(theirs["rows"] for theirs in told), strict=True)
     if is_causal:
         _require_striped("query", num_queries)
         if num_keys != num_queries:
-            raise ValueError(f"key: ranks hold {num_keys} rows, of query {num_queries}")
+            raise ValueError(
+                f"key: got {num_keys} rows on the ranks, expected query's {num_queries}"
+            )
     return _Ring.apply(query, key, value, group, num_keys, is_causal, enable_gqa)
 
 
 class _Ring(torch.autograd.Function):
-    """The ring: a rank holds its own block, the one in use and the one on its way, no other."""
+    """The ring: a rank holds its own block, the one in use and the one on its way, and no other."""
 
     @staticmethod
     def forward(ctx, query, key, value, group, num_keys, is_causal, enable_gqa):
@@ -128,7 +164,7 @@ class _Ring(torch.autograd.Function):
     def backward(ctx, grad_out):
         query, key, value, out, lse = ctx.saved_tensors
         group, num_keys, is_causal = ctx.settings
-        _, size = messages.place(group)
+        _, size = messages.rank_and_size(group)
         grad_query = torch.zeros_like(widen(query))
         on_their_way = None
         for source, k, v in _visits(key, value, group, num_keys):
@@ -145,8 +181,8 @@ class _Ring(torch.autograd.Function):
 
 
 def _visits(key, value, group, num_keys) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Yield whose block this is, its keys and its values, P times; the next one is on its way."""
-    rank, size = messages.place(group)
+    """Yield, P times, the rank that a block is from, its keys and values, while the next comes."""
+    rank, size = messages.rank_and_size(group)
     block = [key, value]
     for step in range(size):
         source, is_last = (rank - step) % size, step == size - 1
@@ -158,11 +194,11 @@ def _visits(key, value, group, num_keys) -> Iterator[tuple[int, torch.Tensor, to
 
 
 def _pass_on(group, tensors, num_rows):
-    """Start to send tensors to the next rank and to receive the like of them, of num_rows rows.
+    """Start to send tensors to the next rank and to receive the same with num_rows rows.
 
-    Returns: a function that waits and gives what the rank before has sent.
+    Returns a function that waits and returns what the rank before has sent.
     """
-    rank, size = messages.place(group)
+    rank, size = messages.rank_and_size(group)
     before, after = (rank - 1) % size, (rank + 1) % size
     coming = [x.new_empty(*x.shape[:-2], num_rows, x.shape[-1]) for x in tensors]
     arrive = messages.exchange(group, {after: tensors}, {before: coming})
@@ -170,28 +206,27 @@ def _pass_on(group, tensors, num_rows):
 
 
 def _block_gradients(query, key, value, out, lse, grad_out, is_causal, offset):
-    """Return what one block adds to the gradient of query, and the block's own, all wide.
+    """Return what one block adds to the gradient of query, and the block's own two, all wide.
 
-    With out and lse of the whole row, exp(s - lse) are the block's shares of the whole weights, and
-    no other block is needed: blockwise attention goes backward in the same way.
+    out and lse are those of the whole row, so that no other block is needed.
     """
-    band = (-1, 0 if is_causal else -1, offset)
+    band = blocks.band(is_causal, offset, None)
     scale = 1 / math.sqrt(query.shape[-1])
     inputs = map(widen, (query, key, value))
-    more = (widen(grad_out), torch.zeros_like(lse), band, scale, False)
-    return _backward(*inputs, None, out, lse, *more)[:3]
+    no_mask, grad_lse = None, torch.zeros_like(lse)
+    return gradients(*inputs, no_mask, out, lse, widen(grad_out), grad_lse, band, scale)[:3]
 
 
 def _offset(group, source, is_causal):
-    """Return the causal_offset of this rank's queries before the block of another rank."""
-    rank, _ = messages.place(group)
+    """Return the causal_offset of this rank's queries to the block of another rank."""
+    rank, _ = messages.rank_and_size(group)
     return -1 if is_causal and source > rank else 0
 
 
 def _describe(query, key, value, is_causal, enable_gqa):
-    """Check one rank's arguments by themselves and say what the others' have to be."""
+    """Check one rank's arguments by themselves, and say what those of the others must be."""
     arrays = {"query": query, "key": key, "value": value}
-    messages.require_tensors(**arrays)
+    _checks.require_tensors(**arrays)
     flags = {"is_causal": is_causal, "enable_gqa": enable_gqa}
     _checks.require_options(0, None, None, "auto", return_weights=False, **flags)
     if enable_gqa:
@@ -213,5 +248,6 @@ def _require_striped(name, num_rows):
     expected = tuple(len(range(rank, total, size)) for rank in range(size))
     if tuple(num_rows) != expected:
         raise ValueError(
-            f"{name}: ranks hold {tuple(num_rows)} rows, expected {expected}, as shard gives them"
+            f"{name}: got {tuple(num_rows)} rows on the ranks, expected {expected}, as shard gives "
+            "them"
         )

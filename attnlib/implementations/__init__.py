@@ -1,0 +1,1 @@
+"""Other ways to the result of the formula, and what chooses between them."""

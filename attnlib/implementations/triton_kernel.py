@@ -4,10 +4,11 @@ One program holds a block of queries and walks over the blocks of keys that they
 row it keeps the largest score, the sum of the exponentials and the mixed values so far; a larger
 score rescales the last two (online softmax, Milakov and Gimelshein 2018, algorithm 3; in blocks,
 Dao et al. 2022, algorithm 1). The backward pass computes the weights again from the log-sum-exp
-(Dao et al. 2022, algorithm 4). Sums are float32; the operands of the products keep the dtype that
-came in.
+(Dao et al. 2022, algorithm 4). Sums are float32; the operands of the products keep the dtype of the
+inputs.
 
-N queries meet M keys, which are d_k wide, and values d_v wide. Tiles are n × m, padded to K and V:
+There are N queries and M keys of width d_k, and M values of width d_v. Tiles are n × m, and widths
+are padded to K and V::
 
     q (n, K)   k (m, K)   v (m, V)   s, p (n, m)   out (n, V)
 
@@ -24,8 +25,8 @@ try:
     import triton.language as tl
 except ImportError as error:
     raise ImportError(
-        "implementation: 'triton' needs the package triton, which is not installed here "
-        "(on Linux: pip install triton==3.7.1); use 'blockwise' or 'formula' instead"
+        "implementation: got 'triton', expected 'blockwise' or 'formula' (the package triton is "
+        "not installed; on Linux: pip install triton)"
     ) from error
 
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
@@ -89,13 +90,13 @@ def scores(q, k, rows, keys, mask, stride_n, stride_m, N, M, low, high, scale,
 @triton.jit
 def place(LENGTH, BLOCK: tl.constexpr):
     """Return this program's head, and the first row of its block."""
-    program, blocks = tl.program_id(0), tl.cdiv(LENGTH, BLOCK)  # so many blocks a head
+    program, blocks = tl.program_id(0), tl.cdiv(LENGTH, BLOCK)  # blocks per head
     return (program // blocks).to(tl.int64), program % blocks * BLOCK  # offsets pass 2**31
 
 
 @triton.jit
 def bounds(start, low, high, LENGTH, BLOCK: tl.constexpr, STEP: tl.constexpr):
-    """Return where a walk begins and ends that passes over what no row of the block may see.
+    """Return the range of keys that any row of this block may see, from a whole STEP on.
 
     The block's rows are start to start + BLOCK; row i sees i + low to i + high, of LENGTH.
     """
@@ -110,7 +111,7 @@ def forward(
     D_K: tl.constexpr, D_V: tl.constexpr, K: tl.constexpr, V: tl.constexpr,
     MASK: tl.constexpr, BAND: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries of one head: its out (n, V) and lse (n,)."""
+    """Compute out (n, V) and lse (n,) for one block of queries of one head."""
     head, start_n = place(N, BLOCK_N)  # b·H + h
     kv_head = head // GROUP  # b·H_kv + h // GROUP: consecutive query heads share one
     key, value = key + kv_head * M * D_K, value + kv_head * M * D_V
@@ -161,7 +162,7 @@ def backward_query(
     D_K: tl.constexpr, D_V: tl.constexpr, K: tl.constexpr, V: tl.constexpr,
     MASK: tl.constexpr, BAND: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
-    """One block of queries of one head: its d_query (n, K), and delta (n,) for backward_key."""
+    """Compute d_query (n, K) for one block of queries, and delta (n,), which backward_key reads."""
     head, start_n = place(N, BLOCK_N)  # b·H + h
     kv_head = head // GROUP
     key, value = key + kv_head * M * D_K, value + kv_head * M * D_V
@@ -195,7 +196,7 @@ def backward_key(
     D_K: tl.constexpr, D_V: tl.constexpr, K: tl.constexpr, V: tl.constexpr,
     MASK: tl.constexpr, BAND: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
-    """One block of keys of one key head: its d_key (m, K) and d_value (m, V)."""
+    """Compute d_key (m, K) and d_value (m, V) for one block of keys of one key head."""
     kv_head, start_m = place(M, BLOCK_M)  # b·H_kv + h_kv
     keys = start_m + tl.arange(0, BLOCK_M)  # (m,)
     k = load(key + kv_head * M * D_K, keys, M, D_K, K)  # (m, K)
@@ -243,7 +244,7 @@ class _Attention(torch.autograd.Function):
 
 
 class _Gradients(torch.autograd.Function):
-    """The backward kernels, which say so when they are asked for a derivative of their own."""
+    """The backward kernels, which refuse to be differentiated once more."""
 
     @staticmethod
     def forward(ctx, query, key, value, mask, out, lse, d_out, d_lse, *options):
@@ -275,7 +276,7 @@ def _launch(kernel, arguments, heads, rows, query, key, value, mask, low, high, 
         return  # a grid must have a program
     with torch.cuda.device_of(query):
         kernel[(heads * triton.cdiv(rows, block),)](
-            *(query if x is None else x for x in arguments),  # a pointer that nobody follows
+            *(query if x is None else x for x in arguments),  # placeholder; never read
             *((0, 0, 0, 0) if mask is None else mask.stride()),
             *(H, H // H_kv, N, M, low, high, scale),
             **{"D_K": d_k, "K": _padded(d_k), "D_V": d_v, "V": _padded(d_v)},
@@ -286,19 +287,28 @@ def _launch(kernel, arguments, heads, rows, query, key, value, mask, low, high, 
 
 
 def _padded(width):
-    """Return the next power of two, at least 16, as tl.dot wants it."""
+    """Return the next power of two, at least 16, as tl.dot requires."""
     return max(16, triton.next_power_of_2(width))
 
 
 def launch_settings(kernel, dtype, width, masked):
     """Return the sizes of the blocks, and the warps and stages of the pipeline.
 
-    They fit 99 KiB of shared memory, which every GPU since Ampere has, and (nearly) its registers.
+    They fit the 99 KiB of shared memory that every GPU since Ampere has, and nearly its registers.
+
+    Args:
+        kernel: forward, backward_query or backward_key.
+        dtype: That of the inputs.
+        width: The larger of d_k and d_v, up to 128.
+        masked: Whether there is an attn_mask.
+
+    Returns:
+        BLOCK_N and BLOCK_M; for a GPU also num_warps and num_stages.
     """
-    if INTERPRETED:  # small and unequal, so that short sequences cross their borders
+    if INTERPRETED:  # small and unequal, so that short sequences fill several
         return {"BLOCK_N": 32, "BLOCK_M": 16}
     n, m, warps, stages = SETTINGS[kernel][dtype.itemsize, 64 if width <= 64 else 128]
-    if masked:  # a tile of the mask needs room too: walk in shorter steps
+    if masked:  # a tile of the mask needs room too: take shorter steps
         n, m = (max(n // 2, 16), m) if kernel is backward_key else (n, max(m // 2, 16))
     return {"BLOCK_N": n, "BLOCK_M": m, "num_warps": warps, "num_stages": stages}
 
@@ -335,19 +345,34 @@ def triton_attention(
     window: tuple[int, int] | None,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute attention in one kernel; attnlib.attention checks the arguments and calls it.
+    """Compute attention in one kernel; attention checks the arguments and calls it.
 
-    query: (..., H, N, d_k). key: (..., H_kv, M, d_k). value: (..., H_kv, M, d_v), float32, float16
-    or bfloat16, d_k and d_v up to 128; H_kv divides H. The options are those of attention.
-    Returns: out (..., H, N, d_v) in query's dtype, and the natural log-sum-exp (..., H, N) in
-    float32. Both carry gradients to query, key and value, once; the extra memory grows with N + M.
-    A block of keys that is_causal or window hides whole is never read, so a NaN there stays there.
-    Raises: ValueError where attn_mask needs a gradient, which the kernel does not compute.
-    Source: Dao et al. 2022, algorithms 1 and 4; Dao 2024, section 3.1; Tillet et al. 2019 (Triton).
+    A block of keys that is_causal or window hides entirely is never read, so a NaN there does not
+    spread. The extra memory grows with N + M.
+
+    Args:
+        query: (..., H, N, d_k), float32, float16 or bfloat16, d_k and d_v up to 128.
+        key: (..., H_kv, M, d_k); H_kv divides H.
+        value: (..., H_kv, M, d_v).
+        attn_mask: Broadcasts to (..., H, N, M), or None; bool or the dtype of query.
+        is_causal: As in attention, like the other options.
+        causal_offset: As in attention.
+        window: (left, right) or None.
+        scale: A float.
+
+    Returns:
+        out (..., H, N, d_v) in the dtype of query, and the natural log-sum-exp (..., H, N) in
+        float32. Both carry gradients to query, key and value, once.
+
+    Raises:
+        ValueError: If attn_mask needs a gradient, which the kernel does not compute.
+
+    Source:
+        Dao et al. 2022, algorithms 1 and 4; Dao 2024, section 3.1; Tillet et al. 2019 (Triton).
     """
     if attn_mask is not None and attn_mask.requires_grad and torch.is_grad_enabled():
         raise ValueError(
-            "attn_mask: needs a gradient, which implementation 'triton' does not compute; "
+            "attn_mask: got one that needs a gradient, expected none for implementation 'triton'; "
             "use 'formula' or 'blockwise', or attn_mask.detach()"
         )
     lead, N, M = query.shape[:-2], query.shape[-2], key.shape[-2]

@@ -29,10 +29,10 @@ SETTINGS = [  # heads, words, segment lengths, dilation rates
     (2, 8, (4, 8), (1, 2)),
     (4, 32, (8, 16, 32), (1, 2, 4)),
     (3, 13, (4, 8, 13), (1, 2, 3)),  # neither 4 nor 8 divides 13
-    (5, 17, (7, 12), (3, 2)),  # no rate divides its segment, no offset the heads
+    (5, 17, (7, 12), (3, 2)),  # no rate divides its segment or the heads
     (8, 19, (6, 40), (4, 9)),  # a segment over N, a rate over the heads
     (2, 11, (3, 5), (7, 4)),  # a rate over its segment
-    (6, 10, (4,), (4,)),  # more heads than offsets, two heads an offset
+    (6, 10, (4,), (4,)),  # more heads than offsets, two heads per offset
     (3, 1, (4, 1), (1, 2)),
     (2, 9, (5, 5), (2, 2)),  # the same branch twice
 ]
@@ -125,11 +125,11 @@ def test_each_branch_alone_is_masked_attention(setting, is_causal):
 
 @each_setting
 @each_causal
-@pytest.mark.parametrize("long", [1, 10**9], ids=["blockwise", "formula"])
+@pytest.mark.parametrize("pairs", [1, 10**9], ids=["blockwise", "formula"])
 def test_gradients_are_those_of_the_formula_with_counted_keys(
-    setting, is_causal, long, monkeypatch
+    setting, is_causal, pairs, monkeypatch
 ):
-    monkeypatch.setattr(choose, "LONG", long)  # from here on auto takes blockwise
+    monkeypatch.setattr(choose, "BLOCKWISE_FROM", pairs)
     counts = torch.tensor(counts_of(setting, is_causal))
 
     def counted(query, key, value):
@@ -257,11 +257,15 @@ def test_the_products_are_those_of_the_kept_pairs():
 @pytest.mark.parametrize(
     "changed, error, message",
     [
-        ({"query": np.ones((2, 5, 3))}, ValueError, "key: has 4 rows, query has 5"),
-        ({"query": np.ones(3)}, ValueError, r"query: shape is \(3,\), expected \(..., positions"),
-        ({"key": np.ones((3, 4, 3))}, ValueError, r"key: leading axes are \(3,\), query has"),
-        ({"value": np.ones((2, 5, 3))}, ValueError, "value: has 5 rows, key has 4"),
-        ({"value": np.ones((2, 4, 3), "f4")}, TypeError, "value: dtype is float32, query has"),
+        ({"query": np.ones((2, 5, 3))}, ValueError, "key: got 4 rows, expected query's 5"),
+        ({"query": np.ones(3)}, ValueError, r"query: got shape \(3,\), expected \(..., N, d_k\)"),
+        ({"key": np.ones((3, 4, 3))}, ValueError, r"key: got leading axes \(3,\), expected query"),
+        ({"value": np.ones((2, 5, 3))}, ValueError, "value: got 5 rows, expected key's 4"),
+        (
+            {"value": np.ones((2, 4, 3), "f4")},
+            TypeError,
+            "value: got dtype float32, expected query",
+        ),
         ({"segment_lengths": 4}, TypeError, "segment_lengths: got 4, expected a sequence of int"),
         ({"segment_lengths": []}, ValueError, r"segment_lengths: got \[\], expected one or more"),
         ({"segment_lengths": [0]}, ValueError, r"segment_lengths: got \[0\], expected one or more"),
@@ -269,7 +273,7 @@ def test_the_products_are_those_of_the_kept_pairs():
         ({"dilation_rates": [True]}, TypeError, r"dilation_rates: got \[True\], expected a seq"),
         ({"dilation_rates": [-1]}, ValueError, r"dilation_rates: got \[-1\], expected one or more"),
         ({"dilation_rates": "1"}, TypeError, "dilation_rates: got '1', expected a sequence of int"),
-        ({"dilation_rates": [1, 2]}, ValueError, "dilation_rates: has 2 entries, segment_lengths"),
+        ({"dilation_rates": [1, 2]}, ValueError, "dilation_rates: got 2 entries, expected 1"),
         ({"is_causal": 1}, TypeError, "is_causal: got 1, expected True or False"),
     ],
 )

@@ -63,7 +63,7 @@ def by_loop(query, key, value, W_Q, W_K, W_V, W_O, **options):
 
 
 def in_torch(query, key, value, W_Q, W_K, W_V, W_O):
-    """Say it in torch, in the dtype of the inputs."""
+    """Compute the same in torch, in the dtype of the inputs."""
     parts = [
         (X @ W).unflatten(-1, (H, -1)).transpose(-2, -3)
         for X, W in ((query, W_Q), (key, W_K), (value, W_V))

@@ -118,13 +118,13 @@ GOOD = np.ones((3, 4)), np.ones(3), np.ones((3, 4)), np.ones(3)
 @pytest.mark.parametrize(
     "place, wrong, error, message",
     [
-        (0, [1.0], TypeError, "out_a: expected a NumPy array or a torch tensor, got list"),
-        (0, np.ones(3), ValueError, r"out_a: shape is \(3,\), expected \(..., N, d_v\)"),
-        (2, np.ones((3, 5)), ValueError, r"out_b: shape is \(3, 5\), out_a has \(3, 4\)"),
-        (2, torch.ones(3, 4), TypeError, "out_b: is a torch tensor, out_a is a NumPy array"),
-        (1, np.ones((3, 1)), ValueError, r"lse_a: shape is \(3, 1\), expected \(3,\) for out_a"),
-        (3, np.ones(4), ValueError, r"lse_b: shape is \(4,\), expected \(3,\) for out_a"),
-        (3, np.ones(3, "f4"), TypeError, "lse_b: dtype is float32, lse_a has float64"),
+        (0, [1.0], TypeError, "out_a: got list, expected a NumPy array or a torch tensor"),
+        (0, np.ones(3), ValueError, r"out_a: got shape \(3,\), expected \(..., N, d_v\)"),
+        (2, np.ones((3, 5)), ValueError, r"out_b: got shape \(3, 5\), expected out_a's \(3, 4\)"),
+        (2, torch.ones(3, 4), TypeError, "out_b: got a torch tensor, expected a NumPy array like"),
+        (1, np.ones((3, 1)), ValueError, r"lse_a: got shape \(3, 1\), expected \(3,\) for out_a"),
+        (3, np.ones(4), ValueError, r"lse_b: got shape \(4,\), expected \(3,\) for out_a"),
+        (3, np.ones(3, "f4"), TypeError, "lse_b: got dtype float32, expected lse_a's float64"),
     ],
 )
 def test_merge_refuses(place, wrong, error, message):
@@ -135,8 +135,10 @@ def test_merge_refuses(place, wrong, error, message):
 
 def test_merge_refuses_lses_of_another_kind_or_dtype():
     tensors = [torch.ones(3), torch.ones(3)]
-    with pytest.raises(TypeError, match="^lse_a: is a torch tensor, out_a is a NumPy array"):
+    with pytest.raises(
+        TypeError, match="^lse_a: got a torch tensor, expected a NumPy array like out_a"
+    ):
         merge(GOOD[0], tensors[0], GOOD[2], tensors[1])
     halves = [np.ones(3, "f2")] * 2
-    with pytest.raises(TypeError, match="^lse_a: dtype is float16, expected out_a's float64 or fl"):
+    with pytest.raises(TypeError, match="^lse_a: got dtype float16, expected out_a's float64 or f"):
         merge(GOOD[0], halves[0], GOOD[2], halves[1])

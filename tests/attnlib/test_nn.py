@@ -198,10 +198,10 @@ def test_gradients_flow_through_the_cache():
     for word in X.split(1, dim=1):
         out = layer(word, is_causal=True, cache=kept)  # of the last word
     expected = layer(X, is_causal=True)[:, -1:]
-    along = torch.randn(6, dtype=torch.float64)  # a normalised row always sums to the same
+    along = torch.randn(6, dtype=torch.float64)  # the sum of a normalised row is constant
     ours, theirs = (torch.autograd.grad((x @ along).sum(), X)[0] for x in (out, expected))
     assert_equal(ours, theirs)
-    assert theirs[:, 0].abs().max() > 0.01  # the first word's key and value have a say
+    assert theirs[:, 0].abs().max() > 0.01  # the first word's key and value matter
 
 
 # --- refusals
@@ -220,38 +220,43 @@ def filled_cache():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: MultiHeadAttention(7, 2), "d_model: last axis is 7, which num_heads = 2"),
-        (lambda: attention_pair(kdim=5), "module: has kdim"),
-        (lambda: attention_pair(add_bias_kv=True), "module: has kdim, vdim, add_bias_kv"),
-        (lambda: attention_pair(add_zero_attn=True), "module: has kdim, vdim, add_bias_kv"),
-        (lambda: attention_pair(dropout=0.1), "module: dropout is 0.1, expected 0"),
+        (lambda: MultiHeadAttention(7, 2), "d_model: got 7, expected a multiple of num_heads = 2"),
+        (lambda: attention_pair(kdim=5), "module: got kdim"),
+        (lambda: attention_pair(add_bias_kv=True), "module: got kdim, vdim, add_bias_kv"),
+        (lambda: attention_pair(add_zero_attn=True), "module: got kdim, vdim, add_bias_kv"),
+        (lambda: attention_pair(dropout=0.1), "module: got dropout=0.1, expected 0"),
         (
             lambda: MultiHeadAttention.from_torch(torch.nn.MultiheadAttention(6, 2)),
-            "module: batch_f",
+            "module: got batch_first=False, expected",
         ),
         (lambda: EncoderLayer(6, 2, 8, activation="tanh"), "activation: got 'tanh', expected"),
         (
             lambda: EncoderLayer.from_torch(torch.nn.TransformerEncoderLayer(6, 2, 8, dropout=0.2)),
-            "layer: dropout is 0.2, expected 0",
+            "layer: got dropout=0.2, expected 0",
         ),
         (lambda: layer_pair(activation=torch.nn.Tanh()), r"activation: got 'Tanh\(\)', expected"),
         (
             lambda: filled_cache().append(keys(2, 1, 3), keys(2, 1, 5)),
-            r"key: shape is \(2, 1, 3\), the cache holds \(2, 3, 4\)",
+            r"key: got shape \(2, 1, 3\), expected \(2, N, 4\) as in the cache",
         ),
         (
             lambda: filled_cache().append(keys(2, 1, 4), keys(1, 1, 5)),
-            r"value: shape is \(1, 1, 5\), the cache holds \(2, 3, 5\)",
+            r"value: got shape \(1, 1, 5\), expected \(2, N, 5\) as in the cache",
         ),
         (
             lambda: MultiHeadAttention(6, 2)(*[keys(1, 1, 6)] * 3, cache=KeyValueCache()),
-            "cache: is_causal is False, expected True",
+            "is_causal: got False with a cache, expected True",
         ),
     ],
 )
 def test_errors_name_the_argument_and_what_came(call, message):
     with pytest.raises(ValueError, match=f"^{message}"):
         call()
+
+
+def test_a_number_of_heads_is_an_integer():
+    with pytest.raises(TypeError, match="^num_heads: got 1.5, expected an integer"):
+        MultiHeadAttention(6, 1.5)
 
 
 def test_a_refused_append_leaves_the_cache_as_it_was():

@@ -62,14 +62,26 @@ def test_kind_and_dtype_are_kept_and_gradients_flow(dtype):
     [
         (lambda: sinusoidal_positions(3, 5), ValueError, "d_model: got 5, expected an even"),
         (lambda: sinusoidal_positions(3, 0), ValueError, "d_model: got 0, expected an even"),
-        (lambda: sinusoidal_positions(-1, 4), ValueError, "num_positions: got -1"),
-        (lambda: sinusoidal_positions(1.5, 4), TypeError, "num_positions"),
-        (lambda: rotary(np.ones((2, 3))), ValueError, "d_k: got 3, expected an even"),
-        (lambda: rotary(np.ones(4)), ValueError, "x: shape is"),
-        (lambda: rotary([[1.0, 2.0]]), TypeError, "x: expected a NumPy array"),
-        (lambda: rotary(np.ones((2, 4)), offset=0.5), TypeError, "offset"),
+        (
+            lambda: sinusoidal_positions(-1, 4),
+            ValueError,
+            "num_positions: got -1, expected 0 or more",
+        ),
+        (
+            lambda: sinusoidal_positions(1.5, 4),
+            TypeError,
+            "num_positions: got 1.5, expected an integer",
+        ),
+        (lambda: rotary(np.ones((2, 3))), ValueError, "x: got d_k = 3, expected an even"),
+        (lambda: rotary(np.ones(4)), ValueError, "x: got shape"),
+        (lambda: rotary([[1.0, 2.0]]), TypeError, "x: got list, expected a NumPy array"),
+        (
+            lambda: rotary(np.ones((2, 4)), offset=0.5),
+            TypeError,
+            "offset: got 0.5, expected an integer",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, message):
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=f"^{message}"):
         call()

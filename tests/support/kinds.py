@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+HAS_CUDA = torch.cuda.is_available()
+needs_cuda = pytest.mark.skipif(not HAS_CUDA, reason="no CUDA device here")  # for a whole test
 
 
 class Kind(NamedTuple):
@@ -30,29 +31,26 @@ class Kind(NamedTuple):
         return (home, str(array.dtype).removeprefix("torch.")) == (self.home, self.dtype)
 
 
-NUMPY_KINDS = [Kind("numpy", dtype) for dtype in ("float64", "float32", "float16")]
-CPU_KINDS = [Kind("cpu", dtype) for dtype in ("float64", "float32", "float16", "bfloat16")]
-CUDA_KINDS = [
-    pytest.param(Kind("cuda", kind.dtype), marks=needs_cuda, id=f"cuda-{kind.dtype}")
-    for kind in CPU_KINDS
-]
-TORCH_KINDS = [pytest.param(kind, id="-".join(kind)) for kind in CPU_KINDS] + CUDA_KINDS
-KINDS = [pytest.param(kind, id="-".join(kind)) for kind in NUMPY_KINDS] + TORCH_KINDS
-TRITON_IDS = ("cuda-float32", "cuda-float16", "cuda-bfloat16")
-WAYS = [  # every implementation with every kind that it takes
-    pytest.param(
-        *param.values, implementation, marks=param.marks, id=f"{implementation}-{param.id}"
-    )
-    for implementation in ("formula", "blockwise", "triton")
+def parameters(kinds):
+    """Return kinds as parameters of a test, without those that lie on a GPU where there is none."""
+    return [
+        pytest.param(kind, id="-".join(kind)) for kind in kinds if kind.home != "cuda" or HAS_CUDA
+    ]
+
+
+DTYPES = ("float64", "float32", "float16", "bfloat16")
+NUMPY_KINDS = [Kind("numpy", dtype) for dtype in DTYPES[:3]]
+CPU_KINDS = [Kind("cpu", dtype) for dtype in DTYPES]
+CUDA_KINDS = [Kind("cuda", dtype) for dtype in DTYPES]
+TORCH_KINDS = parameters(CPU_KINDS + CUDA_KINDS)
+KINDS = parameters(NUMPY_KINDS + CPU_KINDS + CUDA_KINDS)
+DOUBLE_KINDS = parameters(Kind(home, "float64") for home in ("numpy", "cpu", "cuda"))
+WAYS = [  # the implementations for any kind; the Triton kernel has tests of its own
+    pytest.param(*param.values, implementation, id=f"{implementation}-{param.id}")
+    for implementation in ("formula", "blockwise")
     for param in KINDS
-    if implementation != "triton" or param.id in TRITON_IDS
 ]
 TORCH_WAYS = [param for param in WAYS if param.values[0].home != "numpy"]
-DOUBLE_KINDS = [
-    pytest.param(Kind("numpy", "float64"), id="numpy"),
-    pytest.param(Kind("cpu", "float64"), id="cpu"),
-    pytest.param(Kind("cuda", "float64"), marks=needs_cuda, id="cuda"),
-]
 
 
 def float64(array):
@@ -63,7 +61,7 @@ def float64(array):
 
 
 def as_torch(array):
-    """Return a NumPy array as a tensor of its dtype; a tensor stays what it is."""
+    """Return a NumPy array as a tensor of its dtype, and a tensor as it is."""
     return array if isinstance(array, torch.Tensor) else torch.tensor(np.array(array))
 
 
@@ -71,9 +69,10 @@ def assert_as_exact_as_torch(ours, torchs, exact, among=0.0):
     """Check the error against float64: at most twice torch's own, plus twice the dtype's rounding.
 
     Rounding is max|(x + 0.3 - 0.3) - x| in that dtype, over the results and over numbers spread
-    evenly through their range, so that a short array is not judged by luck. float64 has no higher
-    precision to be judged by: there it is 1e-12 of the largest entry, as in show.agree.
-    Results that are 0 everywhere are differences of numbers like those in among, and judged so.
+    evenly through their range, so that the verdict on a short array does not depend on luck.
+    float64 has no higher precision to compare with: there it is 1e-12 of the largest entry, as in
+    show.agree. Results that are 0 everywhere are differences of numbers as large as those in among,
+    which then set the scale.
     """
     exact = float64(exact)
     assert tuple(ours.shape) == exact.shape
@@ -95,7 +94,7 @@ def largest(array):
 
 
 def draw(*shapes, seed=0):
-    """Draw one standard normal NumPy array a shape."""
+    """Draw a standard normal NumPy array for each shape."""
     rng = np.random.default_rng(seed)
     return [rng.normal(size=shape) for shape in shapes]
 

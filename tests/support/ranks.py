@@ -26,9 +26,8 @@ SERVER.set_forkserver_preload(["attnlib.distributed.ring", "attnlib.distributed.
 def start(function, size, *arguments, halted=()):
     """Run function(rank, size, *arguments) in each of size processes.
 
-    halted: ranks that nobody waits for. They are killed, and so is what runs after PATIENCE.
-    Returns: for each rank its exit code, and what it returned or the text of its error (None where
-    it said nothing).
+    The ranks in halted are not waited for. They are killed, as is what still runs after PATIENCE.
+    Returns the exit code of each rank, and what it returned or the text of its error, or None.
     """
     with tempfile.TemporaryDirectory() as folder:
         processes = [
@@ -41,7 +40,7 @@ def start(function, size, *arguments, halted=()):
         for rank, process in enumerate(processes):
             if rank not in halted:
                 process.join(max(0, deadline - time.monotonic()))
-        for process in processes:  # nobody is left behind
+        for process in processes:  # none is left running
             process.kill()
             process.join()
         files = [Path(folder) / f"{rank}.pt" for rank in range(size)]
@@ -50,7 +49,7 @@ def start(function, size, *arguments, halted=()):
 
 
 def _one(function, rank, size, folder, arguments):
-    """What each process does."""
+    """Run the function in one process of the group, and save what it returns or raises."""
     sys.stderr = open(os.devnull, "w")
     torch.set_num_threads(1)
     dist.init_process_group(
@@ -68,4 +67,4 @@ def _one(function, rank, size, folder, arguments):
     os.replace(f"{folder}/{rank}.new", f"{folder}/{rank}.pt")
     if code == 0:
         dist.destroy_process_group()
-    os._exit(code)  # without waiting for anybody
+    os._exit(code)  # without waiting for the others

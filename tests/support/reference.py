@@ -23,7 +23,8 @@ def attention(
 ):
     """Return the output (..., N, d_v), the weights (..., N, M) and the log-sum-exp (..., N).
 
-    query (..., N, d_k), key (..., M, d_k), value (..., M, d_v): NumPy arrays of any float dtype.
+    query (..., N, d_k), key (..., M, d_k) and value (..., M, d_v) are NumPy arrays of any float
+    dtype.
     """
     query, key, value = (np.asarray(array, dtype=np.float64) for array in (query, key, value))
     *lead, num_queries, d_k = query.shape

@@ -168,7 +168,7 @@ def test_a_cheap_row_is_as_recorded(variant):
         ),
         (
             lambda: two_hops.Follower(1, num_heads=5),
-            "d_model: last axis is 32, which num_heads = 5",
+            "d_model: got 32, expected a multiple of num_heads = 5",
         ),
         (
             lambda: two_hops.train("three layers"),

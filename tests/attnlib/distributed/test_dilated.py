@@ -118,36 +118,39 @@ WRONG = {  # what rank 1 passes; the error of both ranks
     "rows": (
         [x(4)] * 3,
         GOOD,
-        "ValueError: query rows: rank 1 has 4, rank 0 has 8; expected the same on every rank",
+        "ValueError: query rows: got 4 on rank 1, expected 8 as on rank 0",
     ),
     "segments": (
         [x()] * 3,
         GOOD | {"segment_lengths": [4, 12]},
-        "ValueError: segment_lengths: 12 neither divides a shard's 8 rows nor is a multiple of "
-        "them (on rank 1)",
+        "ValueError: segment_lengths: got 12, expected a divisor or a multiple of a shard's 8 rows "
+        "(on rank 1)",
     ),
     "rates": (
         [x()] * 3,
         GOOD | {"dilation_rates": [1, 3]},
-        "ValueError: dilation_rates: 3 does not divide the 8 rows of a segment on one rank "
-        "(on rank 1)",
+        "ValueError: dilation_rates: got 3, expected a divisor of the 8 rows that a segment has on "
+        "one rank (on rank 1)",
     ),
     "other rates": (
         [x()] * 3,
         GOOD | {"dilation_rates": [1, 4]},
-        "ValueError: dilation_rates: rank 1 has [1, 4], rank 0 has [1, 2]; expected the same on "
-        "every rank",
+        "ValueError: dilation_rates: got [1, 4] on rank 1, expected [1, 2] as on rank 0",
     ),
-    "keys": ([x(), x(4), x(4)], GOOD, "ValueError: key: has 4 rows, query has 8 (on rank 1)"),
+    "keys": (
+        [x(), x(4), x(4)],
+        GOOD,
+        "ValueError: key: got 4 rows, expected query's 8 (on rank 1)",
+    ),
     "axes": (
         [x()[0]] * 3,
         GOOD,
-        "ValueError: query: shape is (8, 3), expected (..., H, L, d_k) (on rank 1)",
+        "ValueError: query: got shape (8, 3), expected (..., H, L, d_k) (on rank 1)",
     ),
     "kind": (
         [x().tolist()] * 3,
         GOOD,
-        "TypeError: query: expected a torch tensor, got list (on rank 1)",
+        "TypeError: query: got list, expected a torch tensor (on rank 1)",
     ),
 }
 

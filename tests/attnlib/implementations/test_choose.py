@@ -6,7 +6,7 @@ import torch
 
 import attnlib
 from attnlib import attention
-from attnlib.implementations import blockwise, choose
+from attnlib.implementations import blockwise, blockwise_torch, choose
 from tests.support.kinds import draw
 
 INPUTS = draw((2, 4, 3), (2, 5, 3), (2, 5, 3))
@@ -15,16 +15,17 @@ LONG = draw((9, 3), (8, 3), (8, 3))
 
 @pytest.fixture
 def blocks_seen(monkeypatch):
-    """Count the calls of the blockwise implementation, which "auto" takes from 8 × 8 pairs here."""
+    """Count the calls of the blockwise implementation, which "auto" takes from 64 pairs here."""
     calls = []
-    monkeypatch.setattr(choose, "LONG", 8)
-    original = blockwise.blockwise_attention
+    monkeypatch.setattr(choose, "BLOCKWISE_FROM", 64)
+    for module in (blockwise, blockwise_torch):
+        original = module.blockwise_attention
 
-    def counted(*arguments):
-        calls.append(arguments)
-        return original(*arguments)
+        def counted(*arguments, original=original):
+            calls.append(arguments)
+            return original(*arguments)
 
-    monkeypatch.setattr(blockwise, "blockwise_attention", counted)
+        monkeypatch.setattr(module, "blockwise_attention", counted)
     return calls
 
 
@@ -50,7 +51,7 @@ def test_the_name_decides(blocks_seen):
 
 @pytest.mark.parametrize("name", ["blockwise", "triton"])
 def test_only_the_formula_holds_weights(name):
-    with pytest.raises(ValueError, match=f"^return_weights: '{name}' never holds the weights"):
+    with pytest.raises(ValueError, match=f"^return_weights: got True with implementation '{name}'"):
         attention(*INPUTS, return_weights=True, implementation=name)
 
 
@@ -62,9 +63,11 @@ def test_implementations_names_each_with_a_reason():
 
 
 def test_a_machine_without_triton_says_so(monkeypatch):
-    monkeypatch.setattr(choose, "find_spec", lambda name: None)
+    monkeypatch.setattr(choose, "find_spec", lambda name: None if name == "triton" else name)
     assert attnlib.implementations()["triton"].startswith("the package triton is not installed")
-    with pytest.raises(RuntimeError, match="'triton' is not available here: the package triton"):
+    with pytest.raises(
+        RuntimeError, match="^implementation: got 'triton', .* the package triton is"
+    ):
         attention(*map(torch.tensor, INPUTS), implementation="triton")
 
 
@@ -77,20 +80,29 @@ def test_a_machine_without_a_gpu_says_so(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "inputs, message",
+    "inputs, error, message",
     [
-        (INPUTS, "triton' takes torch tensors, query is a NumPy array; use 'blockwise'"),
-        (list(map(torch.tensor, INPUTS)), "triton' takes float32, float16 or bfloat16, query has"),
-        ([torch.ones(2, 129)] * 3, "triton' takes heads of up to 128 columns, these have 129"),
+        (INPUTS, TypeError, "query: got a NumPy array, expected a torch tensor for implementation"),
+        (
+            list(map(torch.tensor, INPUTS)),
+            TypeError,
+            "query: got dtype float64, expected float32, float16 or bfloat16 for",
+        ),
+        ([torch.ones(2, 129)] * 3, ValueError, "query: got 129 columns, expected at most 128 for"),
+        (
+            [torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 130)],
+            ValueError,
+            "value: got 130 columns, expected at most 128 for",
+        ),
     ],
-    ids=["numpy", "float64", "wide"],
+    ids=["numpy", "float64", "wide query", "wide value"],
 )
-def test_triton_refuses_what_it_cannot_take(monkeypatch, inputs, message):
-    monkeypatch.setattr(choose, "triton_lacks", lambda: None)
-    monkeypatch.setattr(choose, "_interpreted", lambda: True)
-    with pytest.raises(ValueError, match=message):
+def test_triton_refuses_what_it_cannot_take(monkeypatch, inputs, error, message):
+    monkeypatch.setattr(choose, "why_triton_is_missing", lambda: None)
+    monkeypatch.setattr(choose, "_is_interpreted", lambda: True)
+    with pytest.raises(error, match=f"^{message}.*; use 'blockwise'"):
         attention(*inputs, implementation="triton")
-    monkeypatch.setattr(choose, "_interpreted", lambda: False)
+    monkeypatch.setattr(choose, "_is_interpreted", lambda: False)
     if not isinstance(inputs[0], np.ndarray):
-        with pytest.raises(ValueError, match="takes CUDA tensors, query lies on cpu"):
+        with pytest.raises(TypeError, match="^query: got device cpu, expected cuda for impl"):
             attention(*inputs, implementation="triton")
