@@ -25,6 +25,7 @@ collect_ignore_glob = [] if HAS_TRITON else NEEDS_TRITON
 collect_ignore = [str(path) for path in scratch(ROOT / "chapters")]
 
 READS_THE_WEIGHTS = "trained_model.ipynb"  # and what is marked minilm
+LEFT_OUT = pytest.StashKey[int]()  # the number of slow tests that do not run
 
 
 def pytest_addoption(parser):
@@ -33,6 +34,7 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
     """Leave out the slow tests, and skip those that need triton or weights that are not here.
 
@@ -56,9 +58,7 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=no_weights))
 
 
-# pytest-xdist's workers do not tell how many tests they deselect; each of them collects all.
-
-LEFT_OUT = pytest.StashKey[int]()
+# Of a worker's deselected tests pytest-xdist reports nothing; each worker collects all of them.
 
 
 def pytest_sessionfinish(session):
@@ -71,8 +71,7 @@ def pytest_testnodedown(node):
     node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter, config):
     if count := config.stash.get(LEFT_OUT, 0):
-        terminalreporter.write_line(
-            f"{count} slow tests were left out: --slow runs them, and so does CI=1"
-        )
+        terminalreporter.write_line(f"slow tests left out: {count} (--slow or CI=1 runs them)")
