@@ -16,17 +16,13 @@ def where():
 
 
 @contextlib.contextmanager
-def launched(*flags):
-    """Start Chromium, hand out Playwright's browser, and close it at the end.
-
-    Args:
-        flags: More flags of Chromium's command line.
-    """
+def launched():
+    """Start Chromium, yield Playwright's browser, and close it at the end."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=where(), args=[*FLAGS, NO_NETWORK, *flags], timeout=60_000
+            executable_path=where(), args=[*FLAGS, NO_NETWORK], timeout=60_000
         )
         yield browser
         browser.close()
