@@ -18,6 +18,13 @@ from website.scripts import claims
 
 LEDGER = claims.claims()
 CLAIMS = range(1, len(LEDGER) + 1)
+MARKS = {
+    "trained_model": [pytest.mark.minilm],
+    # Their cells train models or count long sequences, once for each mutation.
+    "benefits": [pytest.mark.slow],
+    "dilated_attention": [pytest.mark.slow],
+    "learning": [pytest.mark.slow],
+}
 WITH_CLAIMS = [c for c in CHAPTERS if any(claims_of(cell) for cell in code_cells(c))]
 
 
@@ -59,13 +66,7 @@ def test_the_page_of_claims_is_made_from_the_ledger():
     assert claims.PAGE.read_text(encoding="utf-8") == claims.page(), "run `make notebooks`"
 
 
-@pytest.mark.parametrize(
-    "chapter",
-    [
-        pytest.param(c, marks=[pytest.mark.minilm] if c == "trained_model" else [])
-        for c in WITH_CLAIMS
-    ],
-)
+@pytest.mark.parametrize("chapter", [pytest.param(c, marks=MARKS.get(c, [])) for c in WITH_CLAIMS])
 def test_claim_cells_fail_when_the_claim_is_false(chapter, monkeypatch):
     mutations = importlib.import_module(f"tests.chapters.worlds.{chapter}").MUTATIONS
     cells = code_cells(chapter)
@@ -102,7 +103,10 @@ def fails_under(mutation, source, namespace):
 
 
 def replacer(namespace, patch):
-    """Return replace(name, new), which puts new in the place of an attnlib function everywhere."""
+    """Return replace(name, new), which puts new in the place of a function that attnlib exports.
+
+    It does so in every module of attnlib and attnbook, and among the names of the chapter.
+    """
 
     def replace(name, new):
         old = getattr(attnlib, name)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from attnbook import live, plots
-from conftest import is_same_figure, picture_difference
+from tests.support.nbval_pictures import is_same_figure, picture_difference
 from tests.support.notebooks import ROOT, code_cells, pictures
 
 SOURCE = """
@@ -49,32 +49,46 @@ def live_figure(*, length=8, **changed):
     return cell("from attnbook import live\nlive.dilated_pattern(8)", bundle)
 
 
-CASES = {
+CASES = {  # each is a cell of one notebook
     "as_stored": ("PASSED", printing),
     "a_digit_changed": ("FAILED", lambda: printing(printed="weight  0.5001\n")),
     "the_picture_changed": ("FAILED", lambda: printing(values=(0.25, 0.70))),
     "a_live_figure_as_stored": ("PASSED", live_figure),
     "its_specification_changed": ("FAILED", lambda: live_figure(padding=5)),
     "its_picture_changed": ("FAILED", lambda: live_figure(length=16)),
+    "an_error": ("FAILED", lambda: nbformat.v4.new_code_cell("1 / 0", execution_count=1)),
 }
 
 
 @pytest.fixture(scope="module")
-def verdicts(tmp_path_factory):
-    """Run nbval on a notebook of one cell for each case, and return what it says of each."""
+def report(tmp_path_factory):
+    """Run nbval on the notebook, and return what it prints."""
     folder = tmp_path_factory.mktemp("notebooks")
-    for name, (_, make) in CASES.items():
-        nbformat.write(nbformat.v4.new_notebook(cells=[make()]), folder / f"{name}.ipynb")
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "conftest", "-p", "no:cacheprovider"]
-    command += ["-o", "addopts=", "--nbval", "--nbval-current-env", "."]
+    notebook = nbformat.v4.new_notebook(cells=[make() for _, make in CASES.values()])
+    nbformat.write(notebook, folder / "cat.ipynb")
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "tests.support.nbval_pictures"]
+    command += ["-p", "no:cacheprovider", "--color=no", "-o", "addopts=", "-o", "markers=slow"]
+    command += ["--nbval", "--nbval-current-env", "."]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    return dict(re.findall(r"^(\w+)::ipynb::Cell 0 (PASSED|FAILED)", done.stdout, re.M))
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
+    return done.stdout
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nbval_compares_numbers_pictures_and_live_figures(verdicts, case):
-    assert verdicts[case] == CASES[case][0]
+def test_nbval_compares_numbers_pictures_and_live_figures(report, case):
+    verdicts = re.findall(r"^cat::ipynb::Cell \d (PASSED|FAILED)", report, re.M)
+    assert verdicts[list(CASES).index(case)] == CASES[case][0]
+
+
+def test_a_failing_cell_says_what_to_do(report):
+    reports = re.split(r"^_+ .* _+$", report, flags=re.M)
+    place, todo, *rest = reports[1].strip().splitlines()
+    assert place == "cat.ipynb, cell [2] does not give the output that is stored."
+    assert todo == "If the new output is right: make notebooks CHAPTER=cat"
+    assert rest.index("- weight  0.5001") < rest.index("+ weight  0.5000")
+    assert reports[-1].strip().startswith("cat.ipynb, cell [7]: Cell execution caused an exception")
 
 
 def test_one_digit_in_a_large_heat_map_is_noticed():

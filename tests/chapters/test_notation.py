@@ -14,7 +14,7 @@ from tests.support.notebooks import ROOT, read
 PAGE = (ROOT / "chapters" / "notation.md").read_text(encoding="utf-8")
 ORDER = [
     Path(page).name
-    for page in re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text())
+    for page in re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
     if (ROOT / "chapters" / f"{Path(page).name}.ipynb").exists() and "solutions" not in page
 ]
 SYMBOLS, TERMS = PAGE.split("## Terms")
@@ -91,13 +91,17 @@ def test_no_symbol_is_used_before_it_is_introduced(chapter):
         if not letter.islower() or letter.startswith("d_")  # small letters are indices too
         if ORDER.index(EXPLAINED[letter]) > place
     }
-    assert not early, f"{sorted(early)}: used before the chapter that the page of notation names"
+    message = (
+        f"chapters/{chapter}.ipynb uses {sorted(early)}, which notation.md gives to a later one"
+    )
+    assert not early, f"{message}; write it otherwise, or mend the table"
 
 
 def test_each_symbol_is_used_in_the_chapter_that_introduces_it():
     for letter, chapter in EXPLAINED.items():
         if letter != "B":  # in shapes only
-            assert letter in letters(prose(chapter)), f"{letter} is not in {chapter}"
+            message = f"notation.md says that {letter} is introduced in {chapter}, which has none"
+            assert letter in letters(prose(chapter)), message
 
 
 @pytest.mark.parametrize("chapter", ORDER)
@@ -105,7 +109,8 @@ def test_every_capital_or_greek_letter_is_explained(chapter):
     known = set(EXPLAINED) | LOCAL.get(chapter, set())
     unknown = {x for x in letters(prose(chapter)) if x not in known and not x.islower()}
     unknown |= {x for x in letters(prose(chapter)) if x.startswith("\\") and x not in known}
-    assert not unknown, f"not on the page of notation: {sorted(unknown)}"
+    message = f"chapters/{chapter}.ipynb uses {sorted(unknown)}, which notation.md does not explain"
+    assert not unknown, f"{message}; add a row, or for one chapter alone an entry in LOCAL"
 
 
 @pytest.mark.parametrize("cells", rows(TERMS, "term"), ids=lambda cells: cells[0])
@@ -113,4 +118,5 @@ def test_each_term_is_first_used_where_the_page_says(cells):
     pattern = re.compile(rf"\b{re.escape(cells[0])}s?\b", re.I)
     chapters = [chapter for chapter in ORDER if chapter not in OTHERWISE.get(cells[0], ())]
     using = [chapter for chapter in chapters if pattern.search(prose(chapter))]
-    assert using and using[0] == chapter_of(cells), f"first used in {using[:1]}"
+    first, wanted = using[0] if using else "no chapter", chapter_of(cells)
+    assert first == wanted, f"{cells[0]} is first used in {first}; notation.md says {wanted}"

@@ -1,18 +1,35 @@
 """The chapters as the tests see them: their cells, tags and outputs."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = sorted(path.stem for path in (ROOT / "chapters").glob("*.ipynb"))
-SOLUTIONS = sorted(
-    f"solutions/{path.stem}" for path in (ROOT / "chapters/solutions").glob("*.ipynb")
-)
+
+
+def notebooks(folder):
+    """Return the paths of the book's notebooks in a folder, in order."""
+    return sorted(set(folder.glob("*.ipynb")) - scratch(folder))
+
+
+def scratch(folder):
+    """Return the notebooks in a folder that are not the book's: untitled, or ignored by git."""
+    found = set(folder.glob("Untitled*.ipynb"))
+    if shutil.which("git"):
+        command = "git ls-files --others --ignored --exclude-standard *.ipynb".split()
+        run = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8")
+        found |= {folder / name for name in run.stdout.splitlines()}
+    return found
+
+
+CHAPTERS = [path.stem for path in notebooks(ROOT / "chapters")]
+SOLUTIONS = [f"solutions/{path.stem}" for path in notebooks(ROOT / "chapters/solutions")]
 
 
 def read(chapter):
-    """Return a chapter's notebook as nested dictionaries, its sources joined to one text a cell."""
-    notebook = json.loads((ROOT / "chapters" / f"{chapter}.ipynb").read_text())
+    """Return a chapter's notebook as nested dictionaries, the source of each cell as one text."""
+    notebook = json.loads((ROOT / "chapters" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         cell["source"] = "".join(cell["source"])
     return notebook

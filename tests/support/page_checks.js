@@ -1,5 +1,5 @@
-// What tests/test_browser.py asks of a page that stands in the browser. Each check gives back a
-// list of faults in words; an empty list is a pass.
+// What tests/website/test_browser.py asks of the page that is open in the browser. Each check
+// returns a list of faults in words; an empty list is a pass.
 globalThis.checks = (() => {
   const name = (element) => {
     const text = (element.textContent || "").trim().replace(/\s+/g, " ").slice(0, 40);

@@ -1,18 +1,18 @@
-"""Take a picture of every built page, in both themes, on a wide screen and on a telephone.
+"""Take a picture of every built page, in both themes, on a wide screen and on a phone.
 
-    python website/scripts/screenshots.py [page ...]
+    python -m website.scripts.screenshots [page ...]
 
 writes _build/screenshots/PAGE-THEME-WIDTH.png
 
 The pages are opened from their files, after `make book`.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
 from tqdm import tqdm
+
+from website.scripts import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML, PICTURES = ROOT / "_build" / "html", ROOT / "_build" / "screenshots"
@@ -26,11 +26,9 @@ def built_pages():
 
 
 def take(pages):
-    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if chromium is None:
-        sys.exit("screenshots: install Chromium first, for example Debian's package chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    if chromium.where() is None:
+        sys.exit(f"screenshots: {chromium.ABSENT}")
+    with chromium.launched() as browser:
         for page in tqdm(pages, disable=None):
             for theme in ("light", "dark"):
                 for width in WIDTHS:
@@ -45,7 +43,6 @@ def take(pages):
                     path = PICTURES / f"{page}-{theme}-{width}.png"
                     tab.screenshot(path=path, full_page=True)
                     tab.close()
-        browser.close()
 
 
 if __name__ == "__main__":

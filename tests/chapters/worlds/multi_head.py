@@ -60,22 +60,22 @@ def leave_out_the_last_matrix(namespace, replace):
 
 def one_head_does_as_well(namespace, replace):
     "The ladder's two-head models get the unseen pairs right as seldom as the one-head models."
-    ladder = copy.deepcopy(namespace["small_model"].ladder())
+    ladder = copy.deepcopy(namespace["partners"].ladder())
     ladder["two_heads"]["unseen_pairs"] = ladder["one_head"]["unseen_pairs"]
     _with_ladder(namespace, ladder)
 
 
 def heads_that_do_not_split(namespace, replace):
     "In half of the seeds both heads of sat look at the same word."
-    ladder = copy.deepcopy(namespace["small_model"].ladder())
+    ladder = copy.deepcopy(namespace["partners"].ladder())
     for row in ladder["two_heads"]["sat"][::2]:
         row[1] = row[0]
     _with_ladder(namespace, ladder)
 
 
 def _with_ladder(namespace, ladder):
-    names = vars(namespace["small_model"]) | {"ladder": lambda: ladder}
-    namespace["small_model"] = SimpleNamespace(**names)
+    names = vars(namespace["partners"]) | {"ladder": lambda: ladder}
+    namespace["partners"] = SimpleNamespace(**names)
 
 
 MUTATIONS = {

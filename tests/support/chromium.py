@@ -1,0 +1,16 @@
+"""A pytest plugin: one browser for all tests that look at pages."""
+
+import os
+
+import pytest
+
+from website.scripts.chromium import ABSENT, launched, where
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Return Playwright's browser; skip the test where there is none, but where CI is set fail."""
+    if where() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(ABSENT)
+    with launched() as browser:
+        yield browser
