@@ -20,6 +20,8 @@ from attnlib.implementations.choose import implementations
 from attnlib.masks import causal_mask, dilated_mask, padding_mask, window_mask
 from attnlib.positions import rotary, sinusoidal_positions
 
+__version__ = "0.1.0"
+
 __all__ = [
     "attention",
     "causal_mask",
