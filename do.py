@@ -93,7 +93,7 @@ def lab():
     """Opens the first page in JupyterLab"""
     setup()
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    tidy = "--FileContentsManager.pre_save_hook=website.scripts.notebooks.tidy_on_saving"
+    tidy = "--FileContentsManager.pre_save_hook=website.scripts.stored_form.tidy_on_saving"
     run("python", "-m", "jupyterlab", *root, tidy, "chapters/self_attention.ipynb")
 
 
@@ -104,7 +104,7 @@ def serve(port="8000"):
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), pages)
     except OSError as error:
-        sys.exit(f"Port {port} cannot be had ({error.strerror}): try make serve PORT={int(port) + 1}")
+        sys.exit(f"Port {port}: {error.strerror}. Try another: make serve PORT={int(port) + 1}")
     print(f"Open http://127.0.0.1:{port}; Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()
