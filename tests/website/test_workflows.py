@@ -37,13 +37,13 @@ def test_actionlint_finds_no_fault(path):
     "right, wrong", [("runs-on: ubuntu", "runs-one: ubuntu"), ("matrix.python", "matrix.snake")]
 )
 def test_actionlint_finds_a_fault(right, wrong, tmp_path):
-    text = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     assert right in text
-    (tmp_path / "test.yml").write_text(text.replace(right, wrong))
+    (tmp_path / "test.yml").write_text(text.replace(right, wrong), encoding="utf-8")
     assert lint(tmp_path / "test.yml").returncode == 1
 
 
 def test_the_gpu_job_starts_by_hand_only():
-    text = (ROOT / ".github" / "workflows" / "gpu.yml").read_text()
+    text = (ROOT / ".github" / "workflows" / "gpu.yml").read_text(encoding="utf-8")
     assert "\non:\n  workflow_dispatch:\npermissions:" in text
     assert text.count("runs-on: [self-hosted, gpu]") == text.count("runs-on:") == 1

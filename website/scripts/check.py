@@ -58,7 +58,7 @@ def tests_of(name, root=ROOT):
 
 
 def tests_beside(path, root):
-    """Return the tests that mirror a module: of its own, else of the nearest folder that has any."""
+    """Return the tests that mirror a module: its own, else those of the nearest folder with any."""
     own = PurePosixPath("tests", path.with_name(f"test_{path.stem.lstrip('_')}.py"))
     folders = [PurePosixPath("tests", folder) for folder in path.parents[:-1]]
     of_folders = [folder.with_name(f"test_{folder.name}.py") for folder in folders]
