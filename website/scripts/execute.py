@@ -38,10 +38,11 @@ def execute(path):
 
 def notebooks(names):
     """Return the notebooks of these chapters and their solutions, or all, in the book's order."""
-    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    pages = re.findall(r"(?:root|file): (chapters/\S+)", toc)
     if names:
         pages = [f"chapters/{folder}{name}" for name in names for folder in ("", "solutions/")]
+    else:
+        toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+        pages = re.findall(r"(?:root|file): (chapters/\S+)", toc)
     found = [path for page in pages if (path := ROOT / f"{page}.ipynb").exists()]
     missing = [name for name in names if ROOT / f"chapters/{name}.ipynb" not in found]
     if missing:
