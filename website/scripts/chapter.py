@@ -107,13 +107,11 @@ CHECKS = '''\
 
 import numpy as np
 
-from attnbook.exercises import judge
-
-__all__ = ["shares"]
+from attnbook.exercises.judge import judge
 
 
 def shares(answer):
-    """answer(x): each row of x (N, M) divided by its sum."""
+    """Check answer(x): each row of x (N, M) divided by its sum."""
     x = np.random.default_rng(0).uniform(1, 2, size=(3, 4))  # (N, M)
     by_column = {{"These are shares of the columns.": x / x.sum(axis=0)}}
     return judge(answer(x), x / x.sum(axis=-1, keepdims=True), by_column)
@@ -189,6 +187,19 @@ def with_entries(toc, name):
     return f"{chapters}      - file: chapters/{name}\n{appendix}{rest}"
 
 
+def with_check(text, name):
+    """Return the text of attnbook/exercises/__init__.py with the chapter's check in its place."""
+    text = with_line(text, r"import \(\n", f"    {name},\n")
+    return with_line(text, r"CHECKS = {.*\n", f'    "{name}.shares": {name}.shares,\n')
+
+
+def with_line(text, start, line):
+    """Return the text with a line among the indented ones after the start, in their order."""
+    block = re.search(rf"{start}((?:    .*\n)+)", text)
+    lines = sorted([*block[1].splitlines(keepends=True), line])
+    return text[: block.start(1)] + "".join(lines) + text[block.end(1) :]
+
+
 def claim_entry(name, claim):
     place = {"chapter": name, "section": SECTION, "says": "every row sums to {1.0000}"}
     entry = [{"claim": claim, "shown": [place]}]
@@ -210,7 +221,8 @@ def main(name, claim=""):
         write(f"tests/chapters/worlds/{name}.py", WORLD.format(name=name, number=number))
     write(f"attnbook/exercises/{name}.py", CHECKS.format(name=name))
     write(f"tests/chapters/answers/{name}.py", ANSWERS.format(name=name))
-    write("_toc.yml", with_entries((ROOT / "_toc.yml").read_text(encoding="utf-8"), name))
+    change("attnbook/exercises/__init__.py", with_check, name)
+    change("_toc.yml", with_entries, name)
     solutions = ROOT / "chapters" / "solutions" / f"{name}.ipynb"
     stored_form.write(notebook(name, chapter_cells(name, title, number)), page)
     stored_form.write(notebook(name, solution_cells(name, title)), solutions)
@@ -218,6 +230,10 @@ def main(name, claim=""):
     if claim:
         write("chapters/claims.md", claims.page())
     print("_toc.yml: move the two new lines to where they belong")
+
+
+def change(path, edit, name):
+    write(path, edit((ROOT / path).read_text(encoding="utf-8"), name))
 
 
 def write(path, text):
