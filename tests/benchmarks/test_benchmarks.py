@@ -19,8 +19,8 @@ def test_a_short_benchmark_writes_a_table_and_a_json_file(tmp_path, monkeypatch,
         sys, "argv", ["attention", "--quick", "--rounds", "1", "--folder", str(tmp_path)]
     )
     benchmark.main()
-    page = (tmp_path / "attention.md").read_text(encoding="utf-8")
-    record = json.loads((tmp_path / "attention.json").read_text(encoding="utf-8"))
+    page = (tmp_path / "attention.md").read_text()
+    record = json.loads((tmp_path / "attention.json").read_text())
     assert capsys.readouterr().out == page + "\n"
     assert f"torch {record['hardware']['torch']}" in page and torch.__version__ in page
     assert {path.name for path in tmp_path.iterdir()} == {"attention.md", "attention.json"}
@@ -39,8 +39,8 @@ def test_the_gpu_benchmark_writes_its_table_in_the_interpreter(tmp_path, monkeyp
         pytest.skip("neither a CUDA device nor Triton's interpreter")
     monkeypatch.setattr(sys, "argv", ["gpu", "--quick", "--folder", str(tmp_path)])
     gpu.main()
-    page = (tmp_path / "gpu.md").read_text(encoding="utf-8")
-    record = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    page = (tmp_path / "gpu.md").read_text()
+    record = json.loads((tmp_path / "gpu.json").read_text())
     assert capsys.readouterr().out == page + "\n"
     passes = {(row["case"].split(",")[0], row["run"]) for row in record["rows"]}
     assert ("forward", "triton") in passes and ("forward and backward", "triton") in passes
@@ -70,8 +70,8 @@ def test_a_short_benchmark_of_dilated_attention(tmp_path, monkeypatch, capsys):
         sys, "argv", ["dilated", "--quick", "--rounds", "1", "--folder", str(tmp_path)]
     )
     dilated.main()
-    page = (tmp_path / "dilated.md").read_text(encoding="utf-8")
-    record = json.loads((tmp_path / "dilated.json").read_text(encoding="utf-8"))
+    page = (tmp_path / "dilated.md").read_text()
+    record = json.loads((tmp_path / "dilated.json").read_text())
     assert capsys.readouterr().out == page + "\n"
     assert {path.name for path in tmp_path.iterdir()} == {"dilated.md", "dilated.json"}
     for row in record["rows"]:

@@ -14,7 +14,7 @@ from tests.support.notebooks import ROOT, read
 PAGE = (ROOT / "chapters" / "notation.md").read_text(encoding="utf-8")
 ORDER = [
     Path(page).name
-    for page in re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for page in re.findall(r"(?:root|file): (\S+)", (ROOT / "_toc.yml").read_text())
     if (ROOT / "chapters" / f"{Path(page).name}.ipynb").exists() and "solutions" not in page
 ]
 SYMBOLS, TERMS = PAGE.split("## Terms")

@@ -191,7 +191,7 @@ def package_lines():
     """Return every run of four code lines in attnlib, as one text a run."""
     runs = set()
     for path in [*(ROOT / "attnlib").rglob("*.py"), *(ROOT / "attnbook").rglob("*.py")]:
-        runs |= set(runs_of_four(path.read_text(encoding="utf-8")))
+        runs |= set(runs_of_four(path.read_text()))
     return runs
 
 

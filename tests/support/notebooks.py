@@ -12,7 +12,7 @@ SOLUTIONS = sorted(
 
 def read(chapter):
     """Return a chapter's notebook as nested dictionaries, its sources joined to one text a cell."""
-    notebook = json.loads((ROOT / "chapters" / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((ROOT / "chapters" / f"{chapter}.ipynb").read_text())
     for cell in notebook["cells"]:
         cell["source"] = "".join(cell["source"])
     return notebook

@@ -51,7 +51,7 @@ def start(function, size, *arguments, halted=()):
 
 def _one(function, rank, size, folder, arguments):
     """What each process does."""
-    sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    sys.stderr = open(os.devnull, "w")
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",

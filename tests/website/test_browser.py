@@ -33,7 +33,7 @@ FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sy
 NO_NETWORK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-CHECKS = (Path(__file__).parents[1] / "support" / "page_checks.js").read_text(encoding="utf-8")
+CHECKS = (Path(__file__).parents[1] / "support" / "page_checks.js").read_text()
 EVERY_PAGE = [*PAGES, "search"]
 LIMIT, LIMIT_WITH_EXPLORER = 600_000, 900_000  # bytes, each file compressed by gzip
 
@@ -268,9 +268,7 @@ GOOD = """<!DOCTYPE html><html lang="en"><head><title>A page</title>
 
 
 def test_a_good_page_has_no_faults(visitor, tmp_path):
-    (tmp_path / "page.html").write_text(
-        GOOD % "<p>Words. <a href='#'>A link</a></p>", encoding="utf-8"
-    )
+    (tmp_path / "page.html").write_text(GOOD % "<p>Words. <a href='#'>A link</a></p>")
     assert faults(visitor.open(tmp_path, "page")) == []
 
 
@@ -314,6 +312,6 @@ def test_the_checks_see(visitor, tmp_path, fragment, fault):
         (tmp_path / "heavy.bin").write_bytes(noise[: LIMIT + 1])
     if "explorer" in fragment:
         (tmp_path / "explorer.bin").write_bytes(noise)
-    (tmp_path / "page.html").write_text(GOOD % fragment, encoding="utf-8")
+    (tmp_path / "page.html").write_text(GOOD % fragment)
     found = faults(visitor.open(tmp_path, "page"))
     assert any(fault in line for line in found), found

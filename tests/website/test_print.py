@@ -118,7 +118,7 @@ def test_a_fault_in_the_log_is_seen(line):
 
 
 def test_log_has_no_fault(pdf):
-    log = (pdf.parent / "latex" / "attention.log").read_text(errors="replace", encoding="utf-8")
+    log = (pdf.parent / "latex" / "attention.log").read_text(errors="replace")
     assert "Output written on attention" in log
     assert not to_print.faults(log)
 
@@ -169,13 +169,13 @@ def test_pdf_holds_every_figure_at_print_resolution(pdf):
 def test_contents_and_bookmarks(pdf):
     """Each page of the book is a chapter, or a section of one, once; so are the parts."""
     latex = pdf.parent / "latex"
-    lines = (latex / "attention.toc").read_text(encoding="utf-8").splitlines()
+    lines = (latex / "attention.toc").read_text().splitlines()
     listed = [plain(re.sub(r"\\\w+ ?", "", line)) for line in lines]
     for page in PAGES:
         entry = re.compile(rf"\d{re.escape(plain(title(page)))}\d")
         assert sum(bool(entry.search(line)) for line in listed) == 1, page
     assert sum("Bibliography" in line for line in listed) == 1
-    bookmarks = (latex / "attention.out").read_text(errors="replace", encoding="utf-8")
+    bookmarks = (latex / "attention.out").read_text(errors="replace")
     assert bookmarks.count("\\BOOKMARK") == sum("contentsline" in line for line in lines)
     chapters = [line for line in lines if line.startswith("\\contentsline {chapter}{\\numberline")]
     assert [re.search(r"numberline \{(\d+)", line).group(1) for line in chapters] == [
@@ -194,7 +194,7 @@ def test_each_figure_is_referred_to_by_its_number(pdf):
 
 
 def test_formulas_have_the_same_numbers_in_both(pdf, epub):
-    told = (pdf.parent / "latex" / "attention.aux").read_text(encoding="utf-8")
+    told = (pdf.parent / "latex" / "attention.aux").read_text()
     in_pdf = dict(re.findall(r"newlabel\{equation:[\w/]+:([\w-]+)\}\{\{(\d+)\}", told))
     with ZipFile(epub) as book:
         text = "".join(book.read(name).decode() for name in book.namelist() if "xhtml" in name)
@@ -203,7 +203,7 @@ def test_formulas_have_the_same_numbers_in_both(pdf, epub):
 
 
 def test_index_lists_the_terms(pdf):
-    entries = (pdf.parent / "latex" / "attention.ind").read_text(encoding="utf-8")
+    entries = (pdf.parent / "latex" / "attention.ind").read_text()
     for term in ("query", "key", "value", "softmax", "causal mask", "embedding matrix"):
         assert re.search(rf"\\spxentry\{{{term}\}}, ", entries), term
     assert len(re.findall(r"\\item", entries)) >= 30

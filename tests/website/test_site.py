@@ -33,7 +33,7 @@ RAW_MARKUP = re.compile(
 
 def contents(toc):
     """Return the page names of a _toc.yml in reading order."""
-    return re.findall(r"^[ -]*(?:root|file): (\S+)", toc.read_text(encoding="utf-8"), re.MULTILINE)
+    return re.findall(r"^[ -]*(?:root|file): (\S+)", toc.read_text(), re.MULTILINE)
 
 
 PAGES = contents(ROOT / "_toc.yml")
@@ -174,8 +174,8 @@ def source(page):
     """Return the Markdown of a page of the book."""
     path = ROOT / f"{page}.ipynb"
     if not path.exists():
-        return (ROOT / f"{page}.md").read_text(encoding="utf-8")
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return (ROOT / f"{page}.md").read_text()
+    cells = json.loads(path.read_text())["cells"]
     return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
@@ -201,9 +201,7 @@ def test_formulas_and_citations(site, page):
         assert html.select("article .math"), "the formulas are missing"
         assert html.select('script[src*="mathjax/tex-chtml.js"]'), "nothing sets the formulas"
     cited = [key for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", text) for key in keys.split(",")]
-    known = re.findall(
-        r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), re.MULTILINE
-    )
+    known = re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(), re.MULTILINE)
     assert set(map(str.strip, cited)) <= set(known)
     assert len(html.select('article a[href*="bibliography.html#"]')) >= len(cited)
 
@@ -322,18 +320,13 @@ def small_book(folder, text, address="", figures=None):
     figures = figures or {}
     for part in ("static", "templates", "tools"):
         shutil.copytree(ROOT / part, folder / part)
-    (folder / "references.bib").write_text(
-        (ROOT / "references.bib").read_text(encoding="utf-8"), encoding="utf-8"
-    )
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    (folder / "references.bib").write_text((ROOT / "references.bib").read_text())
+    config = (ROOT / "_config.yml").read_text()
     assert config.count('\n  url: ""\n') == 1, "the repository's address is one key, empty today"
-    (folder / "_config.yml").write_text(
-        config.replace('\n  url: ""\n', f'\n  url: "{address}"\n'), encoding="utf-8"
-    )
+    (folder / "_config.yml").write_text(config.replace('\n  url: ""\n', f'\n  url: "{address}"\n'))
     (folder / "_toc.yml").write_text(
         "format: jb-article\nroot: chapters/first\nsections:\n"
-        + "".join(f"  - file: chapters/{name}\n" for name in ["bibliography", *figures]),
-        encoding="utf-8",
+        + "".join(f"  - file: chapters/{name}\n" for name in ["bibliography", *figures])
     )
     cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# First\n\n" + text}
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
@@ -346,8 +339,8 @@ def small_book(folder, text, address="", figures=None):
         code |= {"execution_count": 1, "outputs": [output | {"data": data}]}
         title = cell | {"source": f"# {name}\n\nA figure."}
         written = json.dumps(notebook | {"cells": [title, code]})
-        (folder / "chapters" / f"{name}.ipynb").write_text(written, encoding="utf-8")
-    (folder / "chapters" / "first.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+        (folder / "chapters" / f"{name}.ipynb").write_text(written)
+    (folder / "chapters" / "first.ipynb").write_text(json.dumps(notebook))
     shutil.copy(ROOT / "chapters" / "bibliography.md", folder / "chapters")
     return build(folder, folder)
 
@@ -412,13 +405,13 @@ words and that each of them has a row.</p><img src="cat.png" alt="The row of sat
 
 @pytest.fixture
 def small_site(tmp_path):
-    (tmp_path / "style.css").write_text("p { background: url(cat.png) }", encoding="utf-8")
+    (tmp_path / "style.css").write_text("p { background: url(cat.png) }")
     (tmp_path / "cat.png").write_bytes(b"")
-    (tmp_path / "other.html").write_text('<p id="there">here</p>', encoding="utf-8")
+    (tmp_path / "other.html").write_text('<p id="there">here</p>')
 
     def page_with(fragment):
         page = tmp_path / "page.html"
-        page.write_text(GOOD % fragment, encoding="utf-8")
+        page.write_text(GOOD % fragment)
         parsed.cache_clear()
         return faults(tmp_path, page)
 
@@ -465,5 +458,5 @@ def test_the_checks_see(small_site, fragment, fault):
 
 def test_the_checks_see_an_empty_page(tmp_path):
     page = tmp_path / "page.html"
-    page.write_text("<article><h1>Title</h1></article>", encoding="utf-8")
+    page.write_text("<article><h1>Title</h1></article>")
     assert "empty" in faults(tmp_path, page)[0]

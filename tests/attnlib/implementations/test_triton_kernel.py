@@ -478,7 +478,7 @@ def test_what_the_kernel_does_not_take_is_refused(kind, shape, dtype, words):
 
 def kernels():
     """Return the lines of the kernels, from the first to the last."""
-    lines = SOURCE.read_text(encoding="utf-8").splitlines()
+    lines = SOURCE.read_text().splitlines()
     return lines[
         lines.index("@triton.jit") : lines.index("class _Attention(torch.autograd.Function):")
     ]
