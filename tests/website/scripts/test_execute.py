@@ -22,8 +22,8 @@ def test_without_a_name_the_book_in_its_order_and_with_one_its_solutions_too():
     assert names.index("query") < names.index("key") < names.index("score")
     score = execute.ROOT / "chapters" / "score.ipynb"
     assert execute.notebooks(["score"]) == [score, score.parent / "solutions" / "score.ipynb"]
-    with pytest.raises(SystemExit, match="no chapter scroe"):
-        execute.notebooks(["scroe"])
+    with pytest.raises(SystemExit, match="no chapter no_such"):
+        execute.notebooks(["no_such"])
 
 
 def test_the_others_go_on_after_a_failure(tmp_path, monkeypatch, capsys):
