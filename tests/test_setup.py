@@ -52,11 +52,13 @@ def test_pyproject_asks_for_what_the_lists_pin():
 
 def imports(path):
     """Return the first names of all modules that a file imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = list(ast.walk(tree))
-    plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    from_imports = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
-    return {name.split(".")[0] for name in plain + from_imports}
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module)
+    return {name.split(".")[0] for name in names}
 
 
 def test_each_package_that_the_code_imports_is_named():
