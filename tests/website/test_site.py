@@ -19,7 +19,6 @@ from bs4 import BeautifulSoup
 
 import attnbook
 import attnlib
-import do
 from tests.support.notebooks import ROOT
 from website.extensions import book_reference
 
@@ -41,7 +40,8 @@ PAGES = contents(ROOT / "_toc.yml")
 
 def build(source, output):
     """Build a book as `make book` does, and return the folder of its pages and the finished run."""
-    command = [Path(sys.executable).with_name(do.BUILD[0]), *do.BUILD[1:]]
+    [flags] = re.findall(r"jupyter-book build (.*--all) \.$", (ROOT / "Makefile").read_text(), re.M)
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", *flags.split()]
     run = subprocess.run(
         [*command, "--path-output", output, source], capture_output=True, text=True, timeout=300
     )
