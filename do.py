@@ -29,7 +29,8 @@ def setup(name="test"):
     installed = ROOT / ".venv" / f"{name}.installed"
     if installed.exists() and installed.read_text(encoding="utf-8") == wanted:
         return
-    if not (BIN / "pip").with_suffix(".exe" if os.name == "nt" else "").exists():
+    suffix = ".exe" if os.name == "nt" else ""
+    if not all((BIN / f"{program}{suffix}").exists() for program in ("python", "pip")):
         run(sys.executable, "-m", "venv", ".venv")
     pip = ["python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     run(*pip, "-r", f"requirements/{name}.txt")
