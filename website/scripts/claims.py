@@ -1,10 +1,9 @@
 """Writes the ledger of claims, chapters/claims.md, from claims.yml:
 
-python website/scripts/claims.py
+python -m website.scripts.claims
 """
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "chapters" / "claims.md"
-TEST = "test_claim_cells_fail_when_the_claim_is_false"  # in tests/test_claims.py
+TEST = "test_claim_cells_fail_when_the_claim_is_false"  # in tests/chapters/test_claims.py
 OPENING = """\
 # The claims, one by one
 
@@ -35,7 +34,8 @@ def claims():
 
 def title(chapter):
     """Return a chapter's title, up to a colon or comma."""
-    cells = json.loads((ROOT / "chapters" / f"{chapter}.ipynb").read_text())["cells"]
+    path = ROOT / "chapters" / f"{chapter}.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     line = "".join(cells[0]["source"]).splitlines()[0].removeprefix("# ")
     return re.split("[:,]", line)[0]
 
@@ -63,12 +63,5 @@ def page():
     return "\n".join(lines)
 
 
-def write():
-    """Write the page beside itself and rename it."""
-    beside = PAGE.with_suffix(".md.new")
-    beside.write_text(page(), encoding="utf-8")
-    os.replace(beside, PAGE)
-
-
 if __name__ == "__main__":
-    write()
+    PAGE.write_text(page(), encoding="utf-8")

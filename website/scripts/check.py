@@ -1,0 +1,80 @@
+"""Runs the tests of what has changed since the branch left main:
+
+python -m website.scripts.check
+
+Tests lie where the code lies: those of attnlib/nn.py are tests/attnlib/test_nn.py, or, where there
+are none of its own, those of the folder. A chapter is run and compared with what it stores.
+"""
+
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("attnlib", "attnbook", "website", "benchmarks")
+CLAIM_TEST = "test_claim_cells_fail_when_the_claim_is_false"
+OTHERS = {
+    "_config.yml": ["tests/website/test_site.py"],
+    "_toc.yml": ["tests/website/test_site.py"],
+    "api": ["tests/website/test_site.py"],
+    "claims.yml": ["tests/chapters/test_claims.py::test_each_claim_has_a_cell"],
+    "pyproject.toml": ["tests/test_setup.py"],
+    "constraints.txt": ["tests/test_setup.py"],
+    "requirements": ["tests/test_setup.py"],
+    "do.py": ["tests/test_setup.py"],
+    "Makefile": ["tests/test_setup.py"],
+}
+
+
+def git(*arguments):
+    """Return the lines that git prints, none where it fails."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def changed():
+    """Return the files that differ from where this branch left main, new ones too."""
+    start = git("merge-base", "HEAD", "main") or ["HEAD"]
+    tracked = git("diff", "--name-only", "--diff-filter=d", *start)
+    return [*tracked, *git("ls-files", "--others", "--exclude-standard")]
+
+
+def tests_of(name, root=ROOT):
+    """Return what pytest has to run when a file has changed: paths, perhaps none."""
+    path = PurePosixPath(name)
+    first = path.parts[0]
+    if first in PACKAGES:
+        doctests = [name] if path.suffix == ".py" and first.startswith("attn") else []
+        return doctests + tests_beside(path, root)
+    if name.startswith("tests/chapters/answers/"):
+        return ["tests/attnbook/test_exercises.py"]
+    if name.startswith("tests/chapters/worlds/"):
+        return [f"tests/chapters/test_claims.py::{CLAIM_TEST}[{path.stem}]"]
+    if first == "tests" and path.name.startswith("test_"):
+        return [name]
+    if first == "chapters" and path.suffix == ".ipynb":
+        return [name, "tests/chapters/test_notebooks.py"]
+    return OTHERS.get(first, [])
+
+
+def tests_beside(path, root):
+    """Return the tests that mirror a module: its own, else those of the nearest folder with any."""
+    own = PurePosixPath("tests", path.with_name(f"test_{path.stem.lstrip('_')}.py"))
+    folders = [PurePosixPath("tests", folder) for folder in path.parents[:-1]]
+    of_folders = [folder.with_name(f"test_{folder.name}.py") for folder in folders]
+    nearest = [place for pair in zip(of_folders, folders, strict=True) for place in pair]
+    return [str(place) for place in [own, *nearest] if (root / place).exists()][:1]
+
+
+def main():
+    wanted = list(dict.fromkeys(test for name in changed() for test in tests_of(name)))
+    if not wanted:
+        print("Nothing has changed that has tests of its own.")
+        return
+    print("pytest", *wanted, flush=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
+    sys.exit(subprocess.run([*command, *wanted], cwd=ROOT).returncode)
+
+
+if __name__ == "__main__":
+    main()
