@@ -1,12 +1,16 @@
-"""The reference of the package: docstrings as its pages, and the source where a chapter uses it."""
+"""The reference: docstrings become its pages, and chapters show the source of what they call."""
 
 import inspect
 import re
-from importlib import import_module
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
+
+from website.extensions.absent import ABSENT, mocked
+
+with mocked():
+    import attnlib
 
 # What each chapter builds by hand before it calls the package for it. A box with the source, from
 # the package, closes the section that makes the first call.
@@ -22,25 +26,8 @@ BUILT = {
 }
 
 
-def as_rst(app, what, name, thing, options, lines):
-    """Turn a docstring of the package, which is plain text, into reStructuredText."""
-    told, example, listing = [], False, False
-    for line in lines:
-        example = line.startswith(">>>") or (example and line != "")
-        if line and not example and line.startswith("    ") != listing:
-            listing = not listing  # commands and formulas stand indented, and as they are
-            told += [".. code-block:: text", ""] if listing else []
-        if example or listing:
-            told.append(line)
-            continue
-        parts = re.split(r"`+([^`]+)`+", line)  # text, code, text, code, ...
-        parts[::2] = [re.sub(r"([*|_\\])", r"\\\1", text) for text in parts[::2]]
-        line = "``".join(parts)
-        label = re.match(r"(Returns|Raises|Source): ", line)
-        if label or re.match(r"\w[\w\\, ]*: ?\(", line):
-            told.append("")  # a paragraph of its own
-        told.append(f"**{label[1]}.** {line[label.end() :]}" if label else line)
-    lines[:] = told
+def add_source(app, what, name, thing, options, lines):
+    """Put the source of a function or class under what its docstring says, behind a click."""
     if what in ("function", "class"):
         lines += ["", ".. only:: html", "", "   .. raw:: html", ""]
         lines += ['      <details class="source"><summary>Source</summary>', ""]
@@ -58,9 +45,8 @@ def is_not_ours(app, what, name, thing, skip, options):
 def show_sources(app, doctree):
     """Put a closed box with its source below the section of a chapter that first calls a step."""
     page = app.env.docname
-    package = import_module("attnlib")
     for name in BUILT.get(page, []):
-        step = getattr(package, name)
+        step = getattr(attnlib, name)
         call = re.compile(rf"(?<!def )\b{name}\(")
         cells = (c for c in doctree.findall(nodes.literal_block) if call.search(c.astext()))
         cell = next(cells, None)
@@ -93,9 +79,19 @@ def source_box(page, name, step):
     )
 
 
+def configure(app, config):
+    """Read docstrings in Google's style, with a section for the source in the literature."""
+    config.autodoc_mock_imports = ABSENT
+    config.napoleon_numpy_docstring = False
+    config.napoleon_custom_sections = [("Source", "returns_style")]
+    config.napoleon_use_rtype = False  # "(..., N, d_k): the rows" is a shape, not a type to look up
+
+
 def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
-    app.connect("autodoc-process-docstring", as_rst)
+    app.setup_extension("sphinx.ext.napoleon")
+    app.connect("config-inited", configure)
+    app.connect("autodoc-process-docstring", add_source)  # after napoleon
     app.connect("autodoc-skip-member", is_not_ours)
     app.connect("doctree-read", show_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
