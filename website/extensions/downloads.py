@@ -103,9 +103,9 @@ def link_archive(app, page, template, context, doctree):
                 {
                     "type": "link",
                     "url": context["pathto"](f"_static/{ARCHIVE}", 1),
-                    "text": "All chapters",
-                    "tooltip": "Download every notebook, and the package that they need",
-                    "icon": "fas fa-file-zipper",
+                    "text": "all chapters (.zip)",
+                    "tooltip": "Download every notebook with the packages that they use",
+                    "icon": "fas fa-box-archive",
                     "label": "download-archive-button",
                 }
             )

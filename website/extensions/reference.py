@@ -30,16 +30,23 @@ def add_source(app, what, name, thing, options, lines):
     """Put the source of a function or class under what its docstring says, behind a click."""
     if what in ("function", "class"):
         lines += ["", ".. only:: html", "", "   .. raw:: html", ""]
-        lines += ['      <details class="source"><summary>Source</summary>', ""]
+        lines += ['      <details class="source"><summary>Source code</summary>', ""]
         lines += ["   .. code-block:: python", ""]
         lines += ["      " + line for line in inspect.getsource(thing).splitlines()]
         lines += ["", "   .. raw:: html", "", "      </details>", ""]
 
 
-def is_not_ours(app, what, name, thing, skip, options):
-    """Leave out what matplotlib adds to a class, and fields of which a NamedTuple says nothing."""
-    foreign = callable(thing) and not thing.__module__.startswith(("attnlib", "attnbook"))
-    return True if foreign or str(thing.__doc__).startswith("Alias for field") else None
+def leave_out(app, what, name, thing, skip, options):
+    """Leave out what others add to a class, a NamedTuple's fields, and what runs in a kernel alone.
+
+    With triton, a kernel is no Python function, and Sphinx leaves it out by itself.
+    """
+    if callable(thing) and not thing.__module__.startswith(("attnlib", "attnbook")):
+        return True
+    if str(thing.__doc__).startswith("Alias for field"):
+        return True
+    if inspect.isfunction(thing) and inspect.getsource(thing).startswith("@triton.jit"):
+        return True
 
 
 def show_sources(app, doctree):
@@ -92,6 +99,6 @@ def setup(app):
     app.setup_extension("sphinx.ext.napoleon")
     app.connect("config-inited", configure)
     app.connect("autodoc-process-docstring", add_source)  # after napoleon
-    app.connect("autodoc-skip-member", is_not_ours)
+    app.connect("autodoc-skip-member", leave_out)
     app.connect("doctree-read", show_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
