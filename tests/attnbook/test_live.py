@@ -18,8 +18,8 @@ from axe_playwright_python.sync_playwright import Axe
 from attnbook import live
 from attnbook.models import grammar, minilm, partners
 from attnlib import attention, multi_head_attention, project, softmax, split_heads
+from tests.support.book import report, small_book
 from tests.support.notebooks import CHAPTERS, code_cells
-from tests.website.test_site import report, small_book
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 FLAGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync

@@ -59,5 +59,5 @@ def setup(app):
     app.connect("config-inited", add_repository_buttons)
     app.connect("config-inited", find_website)
     app.connect("config-inited", name_pages)
-    app.connect("config-inited", write_lost_page)
+    app.connect("config-inited", write_lost_page, priority=950)  # after _toc.yml is read
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,10 +24,10 @@ EXPLAIN = """# The chapters use the book's packages.
 try:
     import attnbook
 except ImportError:
-    raise SystemExit(
-        'Install the packages first: pip install "{wheel}[{extra}]". The file is in {archive}, '
-        "which the download button of every page of the book offers."
-    )
+    raise ImportError(
+        'attnbook: got no package of this name, expected the one in {archive} (the download button '
+        'of every page offers it): pip install "{wheel}[{extra}]"'
+    ) from None
 """
 README = """The chapters of "{title}", and the packages that they use.
 
@@ -79,9 +79,7 @@ def offer_notebooks(app, exception):
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         path.write_text(text, encoding="utf-8")
     first = f"{app.config.root_doc}.ipynb"
-    readme = README.format(
-        title=app.config.html_title, wheel=wheel.name, extra=EXTRA, first=first
-    )
+    readme = README.format(title=app.config.html_title, wheel=wheel.name, extra=EXTRA, first=first)
     with ZipFile(static / ARCHIVE, "w", ZIP_DEFLATED) as archive:
         add(archive, "README.txt", readme.encode())
         add(archive, wheel.name, wheel.read_bytes())

@@ -41,7 +41,7 @@ def say_where_it_is_live(app, page, source):
 
 def add_script(app, page, template, context, doctree):
     """Give live.js to the pages that hold a live figure, and to no other."""
-    if '<div class="explorer"' in context.get("body", ""):
+    if '<div class="live-figure"' in context.get("body", ""):
         app.add_js_file("live.js", loading_method="defer")
 
 

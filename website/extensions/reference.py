@@ -26,6 +26,14 @@ BUILT = {
 }
 
 
+def keep_as_typed(app, what, name, thing, options, lines):
+    """Show what is indented under a line that ends in a colon as it is: commands and formulas."""
+    for i, line in enumerate(lines[:-2]):
+        indented = re.match(" *", lines[i + 2]).end() > re.match(" *", line).end()
+        if line.endswith(":") and not lines[i + 1] and indented:
+            lines[i] += ":"
+
+
 def add_source(app, what, name, thing, options, lines):
     """Put the source of a function or class under what its docstring says, behind a click."""
     if what in ("function", "class"):
@@ -98,6 +106,7 @@ def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
     app.connect("config-inited", configure)
+    app.connect("autodoc-process-docstring", keep_as_typed, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", add_source)  # after napoleon
     app.connect("autodoc-skip-member", leave_out)
     app.connect("doctree-read", show_sources)
