@@ -2,11 +2,15 @@
 
 import importlib
 import inspect
+import os
 import pkgutil
+
+import pytest
 
 import attnbook
 import attnlib
-from tests.support.book import PAGES
+from tests.support.book import PAGES, build, report
+from tests.support.notebooks import ROOT
 from tests.support.page_faults import parsed
 from website.extensions import reference
 
@@ -15,6 +19,19 @@ NOT_FOR_READERS = {  # what the public functions use
     "attnbook.models.experiment",
     "attnbook.notebook.compile_kernel",
 }
+
+
+HIDE = """import sys
+from importlib.machinery import PathFinder
+
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        hidden = name.partition(".")[0] in {names!r}
+        return None if hidden else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+"""
 
 
 def entries(site):
@@ -56,3 +73,21 @@ def test_chapters_show_the_source_of_each_step_from_the_package(site):
             assert box.select_one("pre").get_text().strip() == inspect.getsource(step).strip()
             [link] = box.select("a")
             assert link["href"].endswith(f"#{step.__module__}.{name}")
+
+
+@pytest.mark.slow
+def test_without_torch_the_reference_is_the_same_but_for_signatures(site, tmp_path):
+    names = {"torch", "triton", "tokenizers", "transformers", "huggingface_hub", "safetensors"}
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(names=names), encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(ROOT))])
+    folder, run = build(ROOT, tmp_path, {"PYTHONPATH": path})
+    assert run.returncode == 0, report(run)
+    there, here = entries(folder), entries(site)
+    assert there.keys() == here.keys()
+    for name, entry in here.items():
+        assert told(there[name]) == told(entry)
+
+
+def told(entry):
+    """Return what an entry says below its signature."""
+    return [part.get_text() for part in entry.select(":scope > dd")]

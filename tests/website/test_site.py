@@ -122,6 +122,8 @@ def test_what_needs_the_repository_address_appears_with_it_and_not_without(site,
     site_map = ElementTree.parse(folder / "sitemap.xml").getroot()
     named = [place.text for place in site_map.iter() if place.tag.endswith("}loc")]
     assert sorted(named) == [f"{root}/chapters/{page}.html" for page in ("bibliography", "first")]
+    offered = (folder / "_sources" / "chapters" / "first.ipynb").read_text(encoding="utf-8")
+    assert f"attnlib[book] @ {root}/_static/attnlib-" in offered
     lost = parsed(folder / "404.html").select_one("article a[href]")
     assert lost["href"] == "/some-book/chapters/first.html"
 
