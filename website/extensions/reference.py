@@ -98,7 +98,7 @@ def configure(app, config):
     """Read docstrings in Google's style, with a section for the source in the literature."""
     config.autodoc_mock_imports = ABSENT
     config.napoleon_numpy_docstring = False
-    config.napoleon_custom_sections = [("Source", "returns_style")]
+    config.napoleon_custom_sections = ["Source"]  # its text stays whole: addresses have colons
     config.napoleon_use_rtype = False  # "(..., N, d_k): the rows" is a shape, not a type to look up
 
 
