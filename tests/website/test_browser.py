@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.website.test_site import PAGES, site  # noqa: F401 (site is a fixture)
+from tests.support.book import PAGES
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = list(product((WIDE, NARROW), ("light", "dark")))

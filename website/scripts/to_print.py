@@ -1,4 +1,4 @@
-"""Makes the book for paper or for e-readers:
+"""Make the book for paper or for e-readers:
 
     python website/scripts/to_print.py pdf (or epub) [FOLDER]
 
@@ -66,7 +66,7 @@ def sphinx(folder, name, *builder):
     book = Path(sys.executable).with_name("jupyter-book")
     command = [book, "build", "-q", "-W", "-n", "--keep-going", "--all", "--path-output", folder]
     if subprocess.run([*command, *builder, ROOT], env=environment()).returncode:
-        sys.exit("The book does not build; what Jupyter Book says stands above.")
+        sys.exit("The book does not build; see above what Jupyter Book says.")
     return made
 
 
@@ -81,7 +81,7 @@ def pdf(folder):
         [*command, "attention.tex"], cwd=latex, env=environment(), capture_output=True, text=True
     )
     log = latex / "attention.log"
-    found = faults(log.read_text(errors="replace")) if log.exists() else []
+    found = faults(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else []
     if run.returncode or found:
         said = "\n".join(found[:40]) or (run.stdout + run.stderr)[-2000:]
         sys.exit(f"The PDF has faults; all of them are in {log}:\n{said}")

@@ -1,12 +1,16 @@
-"""The reference of the package: docstrings as its pages, and the source where a chapter uses it."""
+"""The reference: docstrings become its pages, and chapters show the source of what they call."""
 
 import inspect
 import re
-from importlib import import_module
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
+
+from website.extensions.absent import ABSENT, mocked
+
+with mocked():
+    import attnlib
 
 # What each chapter builds by hand before it calls the package for it. A box with the source, from
 # the package, closes the section that makes the first call.
@@ -22,45 +26,42 @@ BUILT = {
 }
 
 
-def as_rst(app, what, name, thing, options, lines):
-    """Turn a docstring of the package, which is plain text, into reStructuredText."""
-    told, example, listing = [], False, False
-    for line in lines:
-        example = line.startswith(">>>") or (example and line != "")
-        if line and not example and line.startswith("    ") != listing:
-            listing = not listing  # commands and formulas stand indented, and as they are
-            told += [".. code-block:: text", ""] if listing else []
-        if example or listing:
-            told.append(line)
-            continue
-        parts = re.split(r"`+([^`]+)`+", line)  # text, code, text, code, ...
-        parts[::2] = [re.sub(r"([*|_\\])", r"\\\1", text) for text in parts[::2]]
-        line = "``".join(parts)
-        label = re.match(r"(Returns|Raises|Source): ", line)
-        if label or re.match(r"\w[\w\\, ]*: ?\(", line):
-            told.append("")  # a paragraph of its own
-        told.append(f"**{label[1]}.** {line[label.end() :]}" if label else line)
-    lines[:] = told
+def keep_as_typed(app, what, name, thing, options, lines):
+    """Show what is indented under a line that ends in a colon as it is: commands and formulas."""
+    for i, line in enumerate(lines[:-2]):
+        indented = re.match(" *", lines[i + 2]).end() > re.match(" *", line).end()
+        if line.endswith(":") and not lines[i + 1] and indented:
+            lines[i] += ":"
+
+
+def add_source(app, what, name, thing, options, lines):
+    """Put the source of a function or class under what its docstring says, behind a click."""
     if what in ("function", "class"):
         lines += ["", ".. only:: html", "", "   .. raw:: html", ""]
-        lines += ['      <details class="source"><summary>Source</summary>', ""]
+        lines += ['      <details class="source"><summary>Source code</summary>', ""]
         lines += ["   .. code-block:: python", ""]
         lines += ["      " + line for line in inspect.getsource(thing).splitlines()]
         lines += ["", "   .. raw:: html", "", "      </details>", ""]
 
 
-def is_not_ours(app, what, name, thing, skip, options):
-    """Leave out what matplotlib adds to a class, and fields of which a NamedTuple says nothing."""
-    foreign = callable(thing) and not thing.__module__.startswith(("attnlib", "attnbook"))
-    return True if foreign or str(thing.__doc__).startswith("Alias for field") else None
+def leave_out(app, what, name, thing, skip, options):
+    """Leave out what others add to a class, a NamedTuple's fields, and what runs in a kernel alone.
+
+    With triton, a kernel is no Python function, and Sphinx leaves it out by itself.
+    """
+    if callable(thing) and not thing.__module__.startswith(("attnlib", "attnbook")):
+        return True
+    if str(thing.__doc__).startswith("Alias for field"):
+        return True
+    if inspect.isfunction(thing) and inspect.getsource(thing).startswith("@triton.jit"):
+        return True
 
 
 def show_sources(app, doctree):
     """Put a closed box with its source below the section of a chapter that first calls a step."""
     page = app.env.docname
-    package = import_module("attnlib")
     for name in BUILT.get(page, []):
-        step = getattr(package, name)
+        step = getattr(attnlib, name)
         call = re.compile(rf"(?<!def )\b{name}\(")
         cells = (c for c in doctree.findall(nodes.literal_block) if call.search(c.astext()))
         cell = next(cells, None)
@@ -93,9 +94,20 @@ def source_box(page, name, step):
     )
 
 
+def configure(app, config):
+    """Read docstrings in Google's style, with a section for the source in the literature."""
+    config.autodoc_mock_imports = ABSENT
+    config.napoleon_numpy_docstring = False
+    config.napoleon_custom_sections = ["Source"]  # its text stays whole: addresses have colons
+    config.napoleon_use_rtype = False  # "(..., N, d_k): the rows" is a shape, not a type to look up
+
+
 def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
-    app.connect("autodoc-process-docstring", as_rst)
-    app.connect("autodoc-skip-member", is_not_ours)
+    app.setup_extension("sphinx.ext.napoleon")
+    app.connect("config-inited", configure)
+    app.connect("autodoc-process-docstring", keep_as_typed, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", add_source)  # after napoleon
+    app.connect("autodoc-skip-member", leave_out)
     app.connect("doctree-read", show_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
