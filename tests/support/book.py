@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import do
 from tests.support.notebooks import ROOT
 
 
@@ -24,9 +25,7 @@ def build(source, output, environment=None):
 
     environment: variables that the build gets beside this process's own.
     """
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    [flags] = re.findall(r"jupyter-book build (.*--all) \.$", makefile, re.MULTILINE)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", *flags.split()]
+    command = [Path(sys.executable).with_name(do.BUILD[0]), *do.BUILD[1:]]
     run = subprocess.run(
         [*command, "--path-output", output, source],
         capture_output=True, encoding="utf-8", errors="replace", timeout=300,

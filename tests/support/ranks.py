@@ -50,7 +50,7 @@ def start(function, size, *arguments, halted=()):
 
 def _one(function, rank, size, folder, arguments):
     """Run the function in one process of the group, and save what it returns or raises."""
-    sys.stderr = open(os.devnull, "w")
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")
     torch.set_num_threads(1)
     dist.init_process_group(
         "gloo",

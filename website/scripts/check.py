@@ -16,7 +16,7 @@ CLAIM_TEST = "test_claim_cells_fail_when_the_claim_is_false"
 OTHERS = {
     "_config.yml": ["tests/website/test_site.py"],
     "_toc.yml": ["tests/website/test_site.py"],
-    "api": ["tests/website/test_site.py"],
+    "api": ["tests/website/test_reference.py"],
     "claims.yml": ["tests/chapters/test_claims.py::test_each_claim_has_a_cell"],
     "pyproject.toml": ["tests/test_setup.py"],
     "constraints.txt": ["tests/test_setup.py"],

@@ -29,7 +29,7 @@ from website.scripts import check
         ("chapters/key.ipynb", ["chapters/key.ipynb", "tests/chapters/test_notebooks.py"]),
         ("website/scripts/check.py", ["tests/website/scripts/test_check.py"]),
         ("website/static/book.css", ["tests/website"]),
-        ("api/index.md", ["tests/website/test_site.py"]),
+        ("api/index.md", ["tests/website/test_reference.py"]),
         ("LICENSE", []),
     ],
 )
