@@ -27,7 +27,7 @@ from array_api_compat import array_namespace, is_numpy_array
 from array_api_compat import device as device_of
 from threadpoolctl import ThreadpoolController
 
-from attnlib._arrays import dtype_name, narrow, widen
+from attnlib._arrays import dtype_name, widen
 from attnlib.implementations import blocks
 
 LOG2_E = math.log2(math.e)
@@ -152,8 +152,7 @@ def forward(
         for heads, rows, list_of_columns in jobs:
             at = (*heads, rows)
             seen = key_blocks(heads, rows, list_of_columns)
-            result, lse_[at] = attend(inputs[0][at], seen, value.shape[-1], scale, memory)
-            out_[at] = narrow(result, like=out)
+            out_[at], lse_[at] = attend(inputs[0][at], seen, value.shape[-1], scale, memory)
 
     _run(work, jobs, _num_threads(query))
     return out, lse[..., 0]
