@@ -53,7 +53,8 @@ def test(*options):
     """Runs every test: package, notebooks, pictures, claims, website"""
     setup()
     minilm()
-    run("python", "-m", "pytest", "-n", "2", "--dist", "loadscope", *options)
+    # three on two cores: a worker often waits, for a notebook's kernel or for the browser
+    run("python", "-m", "pytest", "-n", "3", "--dist", "loadscope", *options)
 
 
 def check():

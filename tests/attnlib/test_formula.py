@@ -557,7 +557,10 @@ def test_the_gradient_of_a_learned_bias_equals_torch(kind, implementation):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("name", ["causal window", "boolean", "additive"])
+@pytest.mark.parametrize(
+    "name",
+    ["causal window", *(pytest.param(n, marks=pytest.mark.slow) for n in ("boolean", "additive"))],
+)
 def test_torch_compiles_and_maps_attention(name):
     inputs, options = list(map(torch.tensor, draw(*SHAPES))), as_kind(CPU_KINDS[0], OPTIONS[name])
     expected = attention(*inputs, **options)

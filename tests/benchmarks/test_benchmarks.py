@@ -130,6 +130,7 @@ def test_the_extra_bytes_are_those_held_at_once():
     assert 4_000_000 <= benchmark.extra_bytes("NumPy", numpy_run) < 4_100_000
 
 
+@pytest.mark.slow
 def test_the_gpu_benchmark_runs_in_the_interpreter():
     if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
         pytest.skip("neither a CUDA device nor Triton's interpreter")

@@ -76,6 +76,7 @@ def report(tmp_path_factory):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_nbval_compares_numbers_pictures_and_live_figures(report, case):
     verdicts = re.findall(r"^cat::ipynb::Cell \d (PASSED|FAILED)", report, re.M)
@@ -91,6 +92,7 @@ def test_a_failing_cell_says_what_to_do(report):
     assert reports[-1].strip().startswith("cat.ipynb, cell [7]: Cell execution caused an exception")
 
 
+@pytest.mark.slow
 def test_one_digit_in_a_large_heat_map_is_noticed():
     weights = np.random.default_rng(0).uniform(0.1, 0.9, size=(11, 11)).round(2)
     names = [f"word{i}" for i in range(11)]

@@ -26,16 +26,15 @@ from tests.support.notebooks import tags
 PICTURE_TOLERANCE = 0.3
 LIVE_TOLERANCE = 1e-7  # live figures store 8 decimals; the last one differs between processors
 
-SLOW_SOLUTIONS = {"dilated_attention.ipynb", "quadratic_cost.ipynb"}
 # Here other cells go on with the random numbers after those that the timed ones have drawn.
 TIMED_BUT_NEEDED = {"quadratic_cost.ipynb"}
 
 
 def pytest_itemcollected(item):
-    """Mark as slow the cells that print times, which nothing compares, and two solutions."""
+    """Mark as slow the cells that print times, which nothing compares, and the solutions."""
     if isinstance(item, IPyNbCell):
         is_timed = "timed" in tags(item.cell) and item.path.name not in TIMED_BUT_NEEDED
-        if is_timed or (item.path.parent.name == "solutions" and item.path.name in SLOW_SOLUTIONS):
+        if is_timed or item.path.parent.name == "solutions":
             item.add_marker(pytest.mark.slow)
 
 

@@ -1,8 +1,9 @@
 """The website in a real browser, headless Chromium, with the network cut.
 
-Each page of the book is opened over http and asked in one theme at one width; the slow tests open
-it from its file and ask it in both themes at both widths, and by axe. The checks that look at what
-is on the page are in page_checks.js; each is shown a page with its fault below.
+A page of each kind is opened over http and asked in one theme at one width; the slow tests do so
+with every page. They open each page from its file, too, and ask it in both themes at both widths,
+and by axe. The checks that look at what is on the page are in page_checks.js; each is shown a page
+with its fault below.
 """
 
 import functools
@@ -24,6 +25,9 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOOKS = list(product((WIDE, NARROW), ("light", "dark")))
 CHECKS = (Path(__file__).parents[1] / "support" / "page_checks.js").read_text(encoding="utf-8")
 EVERY_PAGE = [*PAGES, "search"]
+ONE_OF_EACH_KIND = """chapters/self_attention chapters/softmax chapters/learning chapters/multi_head
+chapters/gpu_kernel chapters/how_to_read chapters/claims chapters/notation chapters/bibliography
+chapters/solutions/block api/formula search""".split()
 LIMIT, LIMIT_WITH_EXPLORER = 600_000, 900_000  # bytes, each file compressed by gzip
 
 
@@ -184,7 +188,10 @@ def faults(visitor):
 # The book.
 
 
-@pytest.mark.parametrize("name", EVERY_PAGE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in ONE_OF_EACH_KIND else pytest.mark.slow) for n in EVERY_PAGE],
+)
 def test_page(visitor, site, name, record_property):  # noqa: F811
     visitor.open(site, name)
     paint = visitor.ask("largestPaint")

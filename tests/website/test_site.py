@@ -23,7 +23,9 @@ def test_contents_hold_every_chapter_in_the_order_of_the_notes():
     assert len(PAGES) == len(set(PAGES))
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=pytest.mark.slow if "solutions/" in p else []) for p in PAGES]
+)
 def test_page(site, page):
     path = site / f"{page}.html"
     assert path.is_file(), "the page was not built"
@@ -99,6 +101,7 @@ def buttons(page):
     return [a["href"] for a in found if is_foreign(a["href"])]
 
 
+@pytest.mark.slow
 def test_what_needs_the_repository_address_appears_with_it_and_not_without(site, tmp_path):
     address = "https://github.com/some-owner/some-book"
     folder, run = small_book(tmp_path, "A chapter with a source, {cite:p}`Vaswani2017`.", address)
@@ -143,6 +146,7 @@ def test_the_page_for_a_lost_reader_works_from_any_address(site):
     assert parsed(page).select_one("article a[href]")["href"] == f"/{PAGES[0]}.html"
 
 
+@pytest.mark.slow
 def test_a_broken_reference_stops_the_build(tmp_path):
     text = "[A link](nowhere.ipynb), and a source that nobody wrote, {cite:p}`Nobody1900`."
     run = small_book(tmp_path, text)[1]

@@ -71,9 +71,15 @@ def main():
     if not wanted:
         print("Nothing has changed that has tests of its own.")
         return
-    print("pytest", *wanted, flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
-    sys.exit(subprocess.run([*command, *wanted], cwd=ROOT).returncode)
+    pytest = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadscope"]
+    notebooks = [test for test in wanted if test.endswith(".ipynb")]
+    others = [test for test in wanted if test not in notebooks]
+    failed = False
+    for tests, options in ((notebooks, ["--slow"]), (others, [])):  # solutions are among the slow
+        if tests:
+            print("pytest", *options, *tests, flush=True)
+            failed |= subprocess.run([*pytest, *options, *tests], cwd=ROOT).returncode != 0
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The figures under test, and what attnlib says that they should show."""
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -21,13 +22,21 @@ Q_4, K_4 = np.stack([Q_2, K_2]), np.stack([K_2, 2 * Q_2])  # (L, H, N, 4): two m
 UNASKED = [i for i, word in enumerate(WORDS) if word in grammar.FUNCTION_WORDS]
 WEIGHTS = attention(Q, K, V, return_weights=True)[1]
 FIGURES = {
-    "explore": live.explore(Q, K, WORDS, pick=SAT, unasked=UNASKED),
-    "heads": live.explore(Q_4, K_4, WORDS, pick=SAT, is_open=False),
-    "own_sentence": live.own_sentence(TWO, ["cat", "black", "sat", "rug"]),
-    "sampled": live.sampled_head(WEIGHTS[SAT], V, WORDS),
-    "be_the_head": live.be_the_head(),
-    "dilated": live.dilated_pattern(),
+    "explore": lambda: live.explore(Q, K, WORDS, pick=SAT, unasked=UNASKED),
+    "heads": lambda: live.explore(Q_4, K_4, WORDS, pick=SAT, is_open=False),
+    "own_sentence": lambda: live.own_sentence(TWO, ["cat", "black", "sat", "rug"]),
+    "sampled": lambda: live.sampled_head(WEIGHTS[SAT], V, WORDS),
+    "be_the_head": live.be_the_head,
+    "dilated": live.dilated_pattern,
 }
+
+
+@cache
+def figure(name):
+    """Return a figure by its name in FIGURES."""
+    return FIGURES[name]()
+
+
 SWITCHES = [
     dict(zip(("scaled", "causal"), both, strict=True)) for both in product((True, False), repeat=2)
 ]

@@ -9,7 +9,6 @@ from attnbook import live
 from attnbook.models import minilm
 from attnlib import split_heads
 from tests.attnbook.live.figures import (
-    FIGURES,
     K_4,
     Q_4,
     SAT,
@@ -19,6 +18,7 @@ from tests.attnbook.live.figures import (
     K,
     Q,
     expected,
+    figure,
     random_sliders,
 )
 from tests.attnbook.live.reading import check_views, choice, set_to, status
@@ -112,7 +112,7 @@ def test_a_row_that_means_nothing_says_so(opened):
 
 
 def test_only_raw_scores_are_stored():
-    values = {param["name"]: param.get("value") for param in FIGURES["explore"].spec["params"]}
+    values = {param["name"]: param.get("value") for param in figure("explore").spec["params"]}
     assert np.abs(np.array(values["raw"])[0, 0] - Q @ K.T).max() < 1e-8
 
 
@@ -124,7 +124,7 @@ def test_the_same_bytes_every_time(bundles):
 def test_the_last_bit_of_a_score_changes_nothing():
     wiggle = 1 + 1e-15 * np.random.default_rng(5).standard_normal(Q.shape)
     again = live.explore(Q * wiggle, K, WORDS, pick=SAT, unasked=UNASKED)
-    assert again.spec == FIGURES["explore"].spec
+    assert again.spec == figure("explore").spec
 
 
 @pytest.mark.parametrize(

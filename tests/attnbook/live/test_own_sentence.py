@@ -8,7 +8,7 @@ import pytest
 from attnbook import live
 from attnbook.models import grammar
 from attnlib import multi_head_attention, project, softmax
-from tests.attnbook.live.figures import FIGURES, SWITCHES, TWO, expected, random_sliders
+from tests.attnbook.live.figures import SWITCHES, TWO, expected, figure, random_sliders
 from tests.attnbook.live.reading import check_views, marks, set_to, short, status
 
 KINDS = grammar.SLOTS
@@ -99,7 +99,7 @@ def test_two_words_are_compared_head_by_head(opened):
 
 
 def test_its_tables_hold_every_sentence_of_the_grammar():
-    tables = {param["name"]: param.get("value") for param in FIGURES["own_sentence"].spec["params"]}
+    tables = {param["name"]: param.get("value") for param in figure("own_sentence").spec["params"]}
     raw, votes = np.array(tables["raw"]), np.array(tables["votes"])  # (H, V, V), (H, V, V)
     filled, lengths, _ = grammar.fill_forms(grammar.all_sentences())
     assert filled.shape[:2] == (4, 1024)
@@ -117,7 +117,7 @@ def test_the_model_that_it_shows_is_attnlibs():
     logits = multi_head_attention(x, x, x, *W, num_heads=2)
     two = np.argsort(logits[words.index("sat")])[-2:]
     assert {grammar.VOCABULARY[t] for t in two} == {"cat", "rug"}
-    said = repr(FIGURES["own_sentence"])
+    said = repr(figure("own_sentence"))
     assert "Head 0: sat takes .96 of rug" in said and "Head 1: sat takes .95 of cat" in said
     assert "answers" not in said
 

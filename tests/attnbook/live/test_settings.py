@@ -23,7 +23,13 @@ def test_a_word_is_picked_by_keyboard(opened):
     assert status(page).startswith("cat takes .89 of black")
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in ("own_sentence", "sampled") else pytest.param(n, marks=pytest.mark.slow)
+        for n in FIGURES
+    ],
+)
 def test_every_control_is_reached_by_tab_with_visible_focus(opened, name):
     page = opened(name)
     fold = page.locator("summary")

@@ -267,7 +267,7 @@ def write(**options):
         (lambda: write(prompt=["mouse"]), "words: got 'mouse'"),
         (
             lambda: lm.generate(committed("unmasked"), rng=np.random.default_rng(0)),
-            "cache: is_causal is False, expected True",
+            "is_causal: got False with a cache, expected True",
         ),
     ],
 )

@@ -30,6 +30,7 @@ def quarrel():
     ring_attention(inputs, inputs, inputs, group=None)
 
 
+@pytest.mark.slow
 def test_torchrun_returns_what_each_rank_returns():
     done = torchrun.torchrun(hello, 2)
     assert [of_rank["rank"] for of_rank in done] == [0, 1]
@@ -39,6 +40,7 @@ def test_torchrun_returns_what_each_rank_returns():
     np.testing.assert_allclose(float64(found), float64(exact), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_torchrun_gives_the_last_words_of_a_rank_that_fails():
     with pytest.raises(RuntimeError, match="^torchrun: a rank failed\nrank .: ValueError: query: "):
         torchrun.torchrun(quarrel, 2)

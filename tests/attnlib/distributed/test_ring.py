@@ -397,6 +397,7 @@ def test_a_rank_that_dies_ends_all_at_once(how, when):
     assert_named(words)
 
 
+@pytest.mark.slow
 def test_a_rank_that_halts_ends_the_others_within_the_timeout():
     codes, words = start(die, 3, "SIGSTOP", 5, 5, halted=[1])
     assert codes == [1, -signal.SIGKILL, 1]

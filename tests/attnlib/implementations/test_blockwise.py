@@ -199,7 +199,11 @@ def torch_peak(function):
     return max(itertools.accumulate(changes))
 
 
-@pytest.mark.parametrize("options", [{"is_causal": True}, {"window": (64, 64)}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"is_causal": True}, pytest.param({"window": (64, 64)}, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_the_extra_memory_of_torch_grows_linearly_forward_and_backward(options):
     def peaks(length):
         inputs = [torch.ones(length, 4, requires_grad=True) for _ in range(3)]

@@ -452,11 +452,12 @@ def test_what_the_kernel_does_not_take_is_refused(kind, shape, dtype, error, wor
     "dtype, width, mask, capability",
     [
         ("float16", 128, "additive", 80),
-        pytest.param("float16", 128, "additive", 90, marks=pytest.mark.slow),
-        pytest.param("bfloat16", 64, "none", 90, marks=pytest.mark.slow),
-        pytest.param("float32", 128, "boolean", 90, marks=pytest.mark.slow),
+        ("float16", 128, "additive", 90),
+        ("bfloat16", 64, "none", 90),
+        ("float32", 128, "boolean", 90),
     ],
 )
+@pytest.mark.slow  # the chapter gpu_kernel compiles some, too
 def test_the_kernels_compile_for_gpus_and_fit_their_shared_memory(
     tmp_path, dtype, width, mask, capability
 ):
