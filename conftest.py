@@ -3,7 +3,7 @@
 import os
 from importlib.util import find_spec
 
-# Two workers on two cores: one thread each, in this process and in the notebooks' kernels.
+# One thread per worker, in this process and in the notebooks' kernels.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch

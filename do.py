@@ -22,7 +22,8 @@ SOURCES = "_config.yml _toc.yml references.bib api attnbook attnlib chapters web
 def setup(name="test"):
     """Makes .venv and installs what requirements/NAME.txt names (the others do it for you)"""
     if sys.version_info < (3, 11):
-        sys.exit("This book needs Python 3.11 or newer, for example: make PYTHON=python3.11 book")
+        newer = "python3.11 do.py book, or make PYTHON=python3.11 book"
+        sys.exit(f"This book needs Python 3.11 or newer, for example: {newer}")
     lists = ROOT.glob("requirements/*.txt")
     texts = [*sorted(lists), ROOT / "constraints.txt", ROOT / "pyproject.toml"]
     wanted = "".join(path.read_text(encoding="utf-8") for path in texts)
@@ -50,10 +51,10 @@ def book():
 
 
 def test(*options):
-    """Runs every test: package, notebooks, pictures, claims, website"""
+    """Runs all but the slow tests (with CI set, or --slow, those too)"""
     setup()
     minilm()
-    # three on two cores: a worker often waits, for a notebook's kernel or for the browser
+    # three workers on two cores, since one often waits for a notebook's kernel or the browser
     run("python", "-m", "pytest", "-n", "3", "--dist", "loadscope", *options)
 
 
@@ -106,7 +107,9 @@ def serve(port="8000"):
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), pages)
     except OSError as error:
-        sys.exit(f"Port {port}: {error.strerror}. Try another: make serve PORT={int(port) + 1}")
+        other = int(port) + 1
+        another = f"Try another: python do.py serve {other}, or make serve PORT={other}"
+        sys.exit(f"Port {port}: {error.strerror}. {another}")
     print(f"Open http://127.0.0.1:{port}; Ctrl-C ends it", flush=True)
     try:
         server.serve_forever()
@@ -142,7 +145,7 @@ def lint():
 
 
 def clean():
-    """Removes what was built (and leaves .venv)"""
+    """Removes what was built (keeps .venv)"""
     shutil.rmtree(ROOT / "_build", ignore_errors=True)
 
 

@@ -14,7 +14,7 @@ def torch_device() -> "torch.device":  # noqa: F821
 
     Raises:
         RuntimeError: If there is no such device here.
-        ValueError: If the name is another.
+        ValueError: If the name is unknown.
 
     Example:
         >>> torch_device().type in ("cpu", "cuda")

@@ -154,7 +154,8 @@ def agree(what: str, *arrays) -> None:
     """Check that two or more arrays are equal to rounding, and print that they are.
 
     Equal means: of one shape, and apart by at most 1e-12 of the largest finite entry for float64
-    (1e-5 for float32); an infinity equals itself and nothing else, NaN nothing.
+    (1e-5 for float32); an infinity equals itself and nothing else, and
+    NaN equals nothing.
 
     Args:
         what: What is compared, for the line that is printed.
@@ -180,7 +181,7 @@ def agree(what: str, *arrays) -> None:
     for other in others:
         if first.shape != other.shape:
             raise AssertionError(f"{what}: shapes {first.shape} and {other.shape}")
-        unequal = first != other  # so that an infinity is not taken from itself
+        unequal = first != other  # so that an infinity is not subtracted from itself
         apart = np.abs(first[unequal] - other[unequal]).max(initial=0)
         if not apart <= tolerance:
             raise AssertionError(f"{what}: differ by up to {apart:.3g}, allowed {tolerance:.3g}")
@@ -223,7 +224,7 @@ def to_numpy(value) -> np.ndarray:
     """Return an array, a tensor on any device or a number as a NumPy array.
 
     Args:
-        value: What has a shape and a dtype, or becomes an array by np.asarray.
+        value: Anything with a shape and a dtype, or that np.asarray accepts.
 
     Returns:
         The array, in float64 if the value is floating.

@@ -9,7 +9,7 @@
     distributed      attention over a sequence that several processes share
     nn               torch modules: multi-head attention, a key/value cache, an encoder layer
 
-Importing attnlib does not import torch, which is needed for tensors alone. The modules nn and
+Importing attnlib does not import torch, which is needed only for tensors. The modules nn and
 distributed need it, so they are imported by name.
 """
 
@@ -26,7 +26,8 @@ from attnlib.formula import (
 from attnlib.heads import merge_heads, multi_head_attention, split_heads
 
 # attnlib.implementations is this function and also a package: the attribute is the function, and
-# "from attnlib.implementations import ..." still finds the package, as imports do not look here.
+# "from attnlib.implementations import ..." still finds the package, because imports do not
+# consult this attribute.
 from attnlib.implementations.choose import implementations
 from attnlib.masks import causal_mask, dilated_mask, padding_mask, window_mask
 from attnlib.positions import rotary, sinusoidal_positions

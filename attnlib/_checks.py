@@ -1,4 +1,4 @@
-"""What attention accepts: every argument is checked here, before any work is done.
+"""The checks that attention and its relatives share.
 
 Every message has one form, `name: got WHAT CAME, expected WHAT IS WANTED`. A wrong type, kind of
 array, dtype or device is a TypeError, a wrong value or shape a ValueError.
@@ -23,7 +23,7 @@ def require_array(name, array):
 
 
 def require_arrays(**arrays):
-    """Return the namespace that the arrays share; they are floating, of one kind, dtype, device."""
+    """Check that the arrays are floating and share kind, dtype, device; return their namespace."""
     first_name, first = next(iter(arrays.items()))
     for name, array in arrays.items():
         require_array(name, array)
@@ -54,7 +54,7 @@ def require_tensors(**tensors):
 
 
 def require_same_device(name, array, other_name, other):
-    """Check that two arrays lie on one device."""
+    """Check that two arrays are on one device."""
     if device_of(array) != device_of(other):
         raise TypeError(
             f"{name}: got device {device_of(array)}, expected {other_name}'s {device_of(other)}"
@@ -203,7 +203,7 @@ def require_window(window):
 
 
 def require_segments(segment_lengths, dilation_rates):
-    """Check two equally long sequences of integers from 1, with at least one entry."""
+    """Check two equally long sequences of positive integers, with at least one entry."""
     named = {"segment_lengths": segment_lengths, "dilation_rates": dilation_rates}
     for name, entries in named.items():
         if not isinstance(entries, Sequence) or not all(map(_is_integer, entries)):

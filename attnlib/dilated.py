@@ -40,8 +40,9 @@ def dilated_attention(
         query: (..., H, N, d_k), floating. Every axis before N is optional, in all three.
         key: (..., H, N, d_k).
         value: (..., H, N, d_v).
-        segment_lengths: w for each branch: one or more integers from 1. Above N it means N.
-        dilation_rates: r for each branch: as many integers from 1.
+        segment_lengths: w for each branch: one or more positive integers. A length above N
+            counts as N.
+        dilation_rates: r for each branch: as many positive integers.
         is_causal: Whether a word sees no later word.
 
     Returns:
@@ -77,7 +78,7 @@ def dilated_attention(
     lead, (H, N) = query.shape[:-3], query.shape[-3:-1]
     wide = {"dtype": widen(query[..., :0, :]).dtype, "device": device_of(query)}
     lse = xp.full((len(segment_lengths), *lead, H, N), -math.inf, **wide)
-    seen = []  # for each stack of segments: its branch, where its words stand, their outputs
+    seen = []  # for each stack of segments: its branch, where its words are, their outputs
     for b, (w, r) in enumerate(zip(segment_lengths, dilation_rates, strict=True)):
         for place in _places(H, N, w, r):
             kept = (widen(_view(array, len(lead), place)) for array in (query, key, value))
@@ -94,7 +95,7 @@ def dilated_attention(
 
 
 def _places(num_heads, length, w, r):
-    """Yield where one branch's kept words stand: heads, rows, segment length, offset and rate.
+    """Yield where one branch's kept words are: heads, rows, segment length, offset and rate.
 
     Heads that share an offset come together, and so do the segments of full length; a shorter
     segment at the end comes by itself.

@@ -198,7 +198,7 @@ def attention(
             (added to the scores). It combines with is_causal and window.
         is_causal: Whether row i sees only keys 0 to i + causal_offset, from the top left as in
             torch.
-        causal_offset: How far query 0 stands to the right of key 0, for is_causal and window;
+        causal_offset: How far query 0 is to the right of key 0, for is_causal and window;
             M - N aligns the bottom right.
         window: (left, right): row i sees keys i + causal_offset - left to
             i + causal_offset + right; -1 leaves a side open.
@@ -329,7 +329,7 @@ def _formula(query, key, value, attn_mask, is_causal, causal_offset, window, sca
         query.shape[-2],
         key.shape[-2],
         is_causal=is_causal,
-        offset=causal_offset,
+        causal_offset=causal_offset,
         window=window,
         like=query,
     )  # (N, M), or None where every pair may meet

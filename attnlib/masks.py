@@ -12,7 +12,7 @@ def causal_mask(
     Args:
         num_queries: N, 0 or more.
         num_keys: M, 0 or more.
-        offset: How far query 0 stands to the right of key 0; M - N aligns the last two.
+        offset: How far query 0 is to the right of key 0; M - N aligns the last two.
         like: An array whose kind and device the mask takes; NumPy if None.
 
     Returns:
@@ -46,7 +46,7 @@ def window_mask(
         num_queries: N, 0 or more.
         num_keys: M, 0 or more.
         window: (left, right), each -1 or more.
-        offset: How far query 0 stands to the right of key 0.
+        offset: How far query 0 is to the right of key 0.
         like: An array whose kind and device the mask takes; NumPy if None.
 
     Returns:
@@ -163,14 +163,15 @@ def padding_mask(lengths: Array, num_keys: int) -> Array:
     return xp.arange(num_keys, device=where) < lengths[:, None, None, None]
 
 
-def allowed_pairs(num_queries, num_keys, *, is_causal, offset, window, like):
+def allowed_pairs(num_queries, num_keys, *, is_causal, causal_offset, window, like):
     """Combine is_causal and window into one (N, M) mask, or None where every pair may meet.
 
     Args:
         num_queries: N, 0 or more.
         num_keys: M, 0 or more.
-        is_causal: Whether query i sees no key after i + offset, however far the window reaches.
-        offset: How far query 0 stands to the right of key 0.
+        is_causal: Whether query i sees no key after i + causal_offset, however far the window
+            reaches.
+        causal_offset: How far query 0 is to the right of key 0.
         window: (left, right) as in window_mask, or None.
         like: An array whose kind and device the mask takes; NumPy if None.
 
@@ -182,4 +183,4 @@ def allowed_pairs(num_queries, num_keys, *, is_causal, offset, window, like):
     left, right = window or (-1, -1)
     if is_causal:
         right = 0
-    return window_mask(num_queries, num_keys, window=(left, right), offset=offset, like=like)
+    return window_mask(num_queries, num_keys, window=(left, right), offset=causal_offset, like=like)

@@ -71,7 +71,7 @@ class MultiHeadAttention(nn.Module):
     Args:
         d_model: The width of the embeddings and of the output.
         num_heads: H, which divides d_model.
-        bias: Whether the projections add one.
+        bias: Whether the projections have a bias.
 
     Raises:
         TypeError: If num_heads is not an integer.
@@ -200,11 +200,11 @@ class EncoderLayer(nn.Module):
         norm_first: Whether to normalise what enters the two parts (pre-norm) instead of the sum
             that leaves them (post-norm).
         activation: "relu" or "gelu".
-        bias: Whether projections, MLP and norms add one.
+        bias: Whether projections, MLP and norms have a bias.
 
     Raises:
         TypeError: If num_heads is not an integer.
-        ValueError: If num_heads does not divide d_model, or the activation is another.
+        ValueError: If num_heads does not divide d_model, or the activation is unknown.
 
     Source:
         Vaswani et al. 2017, sections 3.1 and 3.3; Xiong et al. 2020 for norm_first.

@@ -1,4 +1,4 @@
-"""Where a word stands: vectors to add to embeddings, and rotations of queries and keys."""
+"""The position of a word: vectors to add to embeddings, and rotations of queries and keys."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def sinusoidal_positions(num_positions: int, d_model: int, *, like: Array | None
 
     Args:
         num_positions: N, 0 or more.
-        d_model: The width, an even number from 2.
+        d_model: The width, a positive even number.
         like: An array whose kind, dtype and device the result takes; NumPy float64 if None.
 
     Returns:
@@ -45,7 +45,7 @@ def rotary(x: Array, *, offset: int = 0) -> Array:
     """Turn each pair of columns of a query or key by an angle that grows with its position.
 
     Columns 2i and 2i + 1 of row p turn by (p + offset) / BASE^(2i/d_k). The dot product of a turned
-    query and a turned key then depends on their distance, not on where the two stand.
+    query and a turned key then depends on their distance, not on where the two are.
 
     Args:
         x: (..., N, d_k), floating, with an even d_k.

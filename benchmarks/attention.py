@@ -152,7 +152,7 @@ def extra_bytes(name, run):
 
 
 def measure(cases, rounds):
-    """Return one row a run: case, name, median seconds, the ratio to torch SDPA, and megabytes."""
+    """Return one row per run: case, name, median seconds, ratio to torch SDPA, and megabytes."""
     rows = []
     for case, runs in tqdm(list(cases), disable=not sys.stderr.isatty()):
         seconds = times(runs, rounds)
@@ -186,7 +186,7 @@ def measure_longest(length):
 
 
 def table(hardware, rows):
-    """Return the page that is written: what was measured where, and one line a run."""
+    """Return the page that is written: what was measured where, and one line per run."""
     lines = [
         "# Times of attention",
         "",

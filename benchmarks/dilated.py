@@ -48,7 +48,7 @@ def pairs_a_word(segments, rates):
 
 
 def growth_cases(lengths, shortest):
-    """Yield (case, length, pairs a word, {name: function}) for dense, window and dilated."""
+    """Yield (case, length, pairs per word, {name: function}) for dense, window and dilated."""
     for length in lengths:
         x = inputs(length)
         segments, rates = branches(length, shortest)
@@ -100,7 +100,7 @@ def flex_case(length, rate):
 
 
 def measure(cases, rounds, slow=SLOW):
-    """Return one row a run: case, length, pairs a word, seconds, and how much faster than dense."""
+    """Return one row per run: case, length, pairs per word, seconds, and speed against dense."""
     rows = []
     for case, length, keys, runs in tqdm(list(cases), disable=not sys.stderr.isatty()):
         once = {DENSE: runs[DENSE]} if length >= slow else {}

@@ -104,7 +104,7 @@ def peak_teraflops(device, size, rounds):
 
 
 def measure(device, lengths, widths, rounds, warm_up, peak):
-    """Return one row a run: case, name, milliseconds, TFLOP/s and the share of the peak."""
+    """Return one row per run: case, name, milliseconds, TFLOP/s and the share of the peak."""
     rows = []
     for case, count, runs in tqdm(
         list(cases(device, lengths, widths)), disable=not sys.stderr.isatty()

@@ -2,10 +2,7 @@
 
 import ast
 import http.server
-import os
 import re
-import shutil
-import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -108,17 +105,3 @@ def test_a_taken_port_is_said_in_one_sentence(monkeypatch):
         port = other.server_port
         with pytest.raises(SystemExit, match=rf"Port {port}: .*make serve PORT={port + 1}$"):
             do.serve(str(port))
-
-
-@pytest.mark.slow
-def test_the_book_builds_without_torch(tmp_path):
-    """In a folder of its own, with an environment that `make book` makes there."""
-    ignored = shutil.ignore_patterns(".git", ".venv", "_build", ".*_cache", "__pycache__")
-    copy = shutil.copytree(ROOT, tmp_path / "copy", ignore=ignored)
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "do.py", "book"]
-    done = subprocess.run(command, cwd=copy, env=clean, capture_output=True, text=True)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    assert (copy / "_build/html/chapters/self_attention.html").stat().st_size > 10_000
-    installed = {path.name for path in (copy / ".venv").rglob("site-packages/*")}
-    assert "sphinx" in installed and not installed & {"torch", "triton", "transformers"}

@@ -14,7 +14,7 @@ MAY_IMPORT = {
 }
 OURS = {*MAY_IMPORT, "benchmarks", "tests"}
 LAYERS = """_arrays; _checks; masks; implementations; formula; heads positions dilated distributed;
-nn testing"""  # of attnlib, the lowest first; a module may import from its own and from lower ones
+nn"""  # of attnlib, the lowest first; a module may import from its own and from lower ones
 LOADERS = ("import_module", "__import__")
 LAYER = {name: i for i, names in enumerate(LAYERS.split(";")) for name in names.split()}
 

@@ -18,7 +18,7 @@ def weights_with_filler(answer):
         with_copies[:5],
         {
             "A copy counts as much as the filler does, not as much as a whole row.": a / (1 + k),
-            "k copies stand beside the one that was there already: that makes k + 1.": a
+            "k copies join the one that was there already: that makes k + 1.": a
             / (1 + (k - 1) * a_f),
             "You take the copies' share away from each weight, which a long filler turns "
             "negative: ask what each weight is divided by.": a * (1 - k * a_f),
@@ -26,6 +26,6 @@ def weights_with_filler(answer):
             "Your copies come one by one, each with the old weight: let them come all at once.": a
             / (1 + a_f) ** k,
             "The weights have not changed: the copies take their share from every word.": a,
-            "The copies are there, too: return the weights of the M words alone.": with_copies,
+            "The copies are there, too: return only the weights of the M words.": with_copies,
         },
     )

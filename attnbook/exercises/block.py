@@ -22,14 +22,14 @@ def rotary_halves(answer):
         "Neighbours are paired, 2i with 2i + 1: pair the first half with the second.": rotary(
             x, offset=offset
         ),
-        "Turned rightly, but each pair stands side by side: i belongs in column i.": right[
+        "The rotation is right, but you put each pair side by side: i belongs in column i.": right[
             :, side_by_side
         ],
         "The arrows turn the other way: which of the two sines has the minus?": turned(
             -places, speeds
         ),
-        "The first row stands at place offset, not at 0.": turned(np.arange(N), speeds),
-        "All rows turn by the same angle: the place grows by one a row.": turned(
+        "The first row is at place offset, not at 0.": turned(np.arange(N), speeds),
+        "All rows turn by the same angle: the place grows by one per row.": turned(
             np.full(N, offset), speeds
         ),
         "The hands turn at other speeds: 10000^(-2i/d_k), with i from 0 to d_k/2 - 1.": turned(

@@ -11,7 +11,7 @@ def judge(result, right, mistakes: dict | None = None) -> str | None:
     Args:
         result: What the reader's function returned: a number or an array.
         right: The right result.
-        mistakes: For each hint the result that its mistake would give.
+        mistakes: For each hint, the result that its mistake would give.
 
     Returns:
         None if the result is right, else a hint.

@@ -23,7 +23,7 @@ def queries_for_bare_words(answer):
             ),
             "You divide by √d_k, and scores divides once more: compare with scores(Q, K).": asks
             / np.sqrt(d_k),
-            "The widths stand upside down: compare with scores(Q, K).": asks / wider,
+            "The ratio of the widths is inverted: compare with scores(Q, K).": asks / wider,
             turned: asks_back * wider,
             f"{turned} The size of the scores is off, too.": asks_back,
             "These queries are as narrow as before, and cannot meet a row of X.": X @ W_Q,

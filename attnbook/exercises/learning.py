@@ -24,7 +24,7 @@ def slope_by_nudging(answer):
         result,
         right,
         {
-            "Between up and down lie two nudges: divide by 2h.": 2 * right,
+            "Between up and down there are two nudges: divide by 2h.": 2 * right,
             "You nudge up only: an error as large as h is left. Nudge down as well.": right
             + one_way,
             "You nudge down only: an error as large as h is left. Nudge up as well.": right
@@ -34,6 +34,6 @@ def slope_by_nudging(answer):
                 f(x + h) - f(x - h)
             )
             / (2 * h),
-            "The sign is turned: up minus down, not down minus up.": -right,
+            "The sign is reversed: up minus down, not down minus up.": -right,
         },
     )

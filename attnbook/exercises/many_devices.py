@@ -34,14 +34,14 @@ def zigzag(answer):
             "The second piece is counted from the middle: count it from the back.": np.concatenate(
                 [front, back], axis=1
             ),
-            "Cards dealt forth and back, one by one: a rank holds two runs of neighbours.": (
+            "Cards dealt back and forth, one by one: a rank holds two runs of neighbours.": (
                 np.sort(np.concatenate([cards[:, :size], cards[:, : -size - 1 : -1]]), axis=0).T
             ),
-            "The back piece lies one too far to the end: pieces are numbered from 0.": (
+            "The back piece is one piece too close to the end: pieces are numbered from 0.": (
                 np.concatenate([front, back[::-1] + n // (2 * size)], axis=1)
             ),
         },
     )
     if hint and np.array_equal(np.sort(given, axis=1), right):
-        return "The right places, but not in rising order: which row is which then?"
+        return "The right places, but not in ascending order, so the rows no longer match."
     return hint

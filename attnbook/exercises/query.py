@@ -17,8 +17,8 @@ def queries_of_linear(answer):
         mistakes = {
             "The bias is missing: every query gets it, too.": X @ weight.T,
             "The bias is subtracted: add it.": X @ weight.T - bias,
-            "Each word has a column, not a row: keep one word a row, as in X.": right.T,
-            "Columns again, and no bias: keep one word a row, as in X.": weight @ X.T,
+            "Each word has a column, not a row: keep one word per row, as in X.": right.T,
+            "Columns again, and no bias: keep one word per row, as in X.": weight @ X.T,
         }
         if d_k == d_model:
             turn = "Which way is weight stored? Each of its rows makes one number of the query."

@@ -14,14 +14,14 @@ def with_temperature(answer):
         answer(given, T),
         softmax(s / T),
         {
-            "You multiply by T: a high temperature has to flatten the row.": softmax(s * T),
+            "You multiply by T: a high temperature should flatten the row.": softmax(s * T),
             "T divides the weights, so a row no longer sums to 1: divide the scores.": softmax(s)
             / T,
             "The columns sum to 1, not the rows: keep to the last axis.": softmax(s / T, axis=0),
-            "All rows together sum to 1: sum over the last axis alone.": np.exp(s / T)
+            "All rows together sum to 1: sum over the last axis only.": np.exp(s / T)
             / np.exp(s / T).sum(),
             "T changes nothing here.": softmax(s),
-            "A row no longer sums to 1: take weights to a power and you have to divide again.": (
+            "A row no longer sums to 1: raise weights to a power and you must divide again.": (
                 softmax(s) ** (1 / T)
             ),
             "The exponentials are not divided by their sum.": np.exp(s / T),

@@ -16,7 +16,7 @@ def less_the_other_rows(answer):
         answer(A),
         before - others,
         {
-            "The row itself is in the mean that you subtract: take the other rows alone.": before
+            "The row itself is in the mean that you subtract: take only the other rows.": before
             - before.mean(axis=0),
             "You subtract the mean of the row itself, along the words: average over the rows.": (
                 before - before.mean(axis=1, keepdims=True)
@@ -25,7 +25,7 @@ def less_the_other_rows(answer):
                 before - (before.sum(axis=0) - before) / n
             ),
             "That is the mean of the others: subtract it from the row.": others,
-            "The sign is turned: the row less the others.": others - before,
+            "The sign is reversed: the row minus the mean of the others.": others - before,
             "You subtract the sum of the others, not their mean.": before - others * (n - 1),
         },
     )

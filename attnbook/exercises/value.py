@@ -17,8 +17,7 @@ def outputs_after(answer):
         out, change = A @ V, change[j]  # (n, d_v), (d_v,)
         only_j = np.eye(n)[:, [j]]  # (n, 1)
         mistakes = {
-            "Every word hears all of the change: each hears it by its weight on word j.": out
-            + change,
+            "Every word gets the whole change: each gets it by its weight on word j.": out + change,
             "Only word j's output moves: whose outputs hold a share of value j?": out
             + only_j * A[j, j] * change,
             "Only word j's output moves, and by all of the change: who looks at word j?": out

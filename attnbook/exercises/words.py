@@ -22,12 +22,12 @@ def sum_by_word(answer):
         answer(numbers, rows, V),
         total,
         {
-            "A word that stands twice keeps its last row only: out[numbers] += rows writes each "
+            "A word that occurs twice keeps its last row only: out[numbers] += rows writes each "
             "word once. Look at a word by its one-hot column.": last,
-            "A word that stands twice keeps its first row only: add the others.": first,
+            "A word that occurs twice keeps its first row only: add the others.": first,
             "That is the mean of each word's rows: add them, do not divide.": total
             / np.maximum(counts, 1),
-            "Words that stand nowhere need a row, too: of zeros. The result has V rows.": seen_only,
+            "Words that do not occur need a row too, of zeros. The result has V rows.": seen_only,
             "You have the sum at each place, (N, d): gather it by word, (V, d).": total[numbers],
         },
     )

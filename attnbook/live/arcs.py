@@ -11,8 +11,8 @@ def words_and_arcs(length: int, of: str) -> dict:
     """Draw the words in a row, arcs from the chosen ones above, their weights below as numbers.
 
     Args:
-        length: The number of words that have room.
-        of: What ends the names of the layers, by the head.
+        length: The number of words that there is room for.
+        of: Suffix of the layer names, one per head.
     """
     plane = Plane(-LABELS, length - 0.5, -3.2, 6.2)
     itself = [keep("datum.i === datum.j")]

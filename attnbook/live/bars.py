@@ -4,16 +4,16 @@ from attnbook.live.vega import Plane
 
 
 def bars(name: str, plane: Plane, row: str, share: str, label: str, colour: str, steps=()):
-    """Draw bars from 0 to a share, with what it is before and its number behind each.
+    """Draw bars from 0 to a share, with a label before and a number after each.
 
     Args:
-        name: What begins the names of the three layers.
+        name: Prefix of the names of the three layers.
         plane: Where they are drawn.
         row: The expression of a bar's place, from top to bottom.
         share: The expression of its length, from 0 to 1.
         label: The field that says what it is. The field text holds its number.
-        colour: Of the bars.
-        steps: Transforms before them.
+        colour: The colour of the bars.
+        steps: Transforms that are applied first.
 
     Returns:
         The layers.

@@ -12,10 +12,10 @@ OF_PAIRS = "status_of_pairs"  # the name of a layer
 
 
 def dilated_pattern(length: int = 32) -> LiveFigure:
-    """Draw which pairs dilated attention keeps, for a segment length and a rate that are set.
+    """Draw which pairs dilated attention keeps, for a length and a rate chosen by the reader.
 
-    There are 4 heads to choose from; head h keeps every rate-th word of a segment from offset
-    h // ⌈4 / rate⌉ on.
+    There are 4 heads to choose from; head h keeps every rate-th word of a segment, starting at
+    offset h // ⌈4 / rate⌉.
 
     Args:
         length: N, a power of 2.
@@ -24,7 +24,7 @@ def dilated_pattern(length: int = 32) -> LiveFigure:
         The figure.
 
     Raises:
-        ValueError: If length is no power of 2 of at least 8.
+        ValueError: If length is not a power of 2, or is below 8.
 
     Source:
         Ding et al. 2023, section 2.2; the offsets are those of the authors' code.

@@ -33,10 +33,11 @@ def explore(
         is_open: Whether the settings beyond the word show at once.
 
     Returns:
-        The figure. It holds the raw scores alone; the reader's browser does the rest.
+        The figure. It holds only the raw scores; the reader's browser does the rest.
 
     Raises:
-        ValueError: If the shapes of query, key and words do not fit, or pick is none of the words.
+        ValueError: If the shapes of query, key and words do not fit, or pick is not the index of a
+            word.
     """
     query, key = to_numpy(query), to_numpy(key)
     if query.ndim not in (2, 3, 4):

@@ -43,7 +43,8 @@ class LiveFigure:
             "config": CONFIG,
             "padding": 4,
             "description": description,
-            # All that live.js knows of a figure, beside a parameter named narrow.
+            # What live.js reads beyond the drawing itself, of which it reads concat, columns,
+            # spacing, padding, the views' widths, the bound parameters and the one named narrow.
             "usermeta": {"status": list(status), "more": list(more), "isOpen": is_open},
             **spec,
         }

@@ -10,8 +10,8 @@ def heat_map(length: int, of: str) -> dict:
     """Draw every weight as a cell with its number, and outline the rows of the chosen words.
 
     Args:
-        length: The number of words that have room.
-        of: What ends the names of the layers, by the head.
+        length: The number of words that there is room for.
+        of: Suffix of the layer names, one per head.
     """
     plane = Plane(-LABELS, length - 0.5, length - 0.5, -0.5)
     first = [keep("datum.j === 0")]

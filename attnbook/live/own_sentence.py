@@ -43,7 +43,7 @@ def own_sentence(model: Model, sentence: Sequence[str]) -> LiveFigure:
         The figure.
 
     Raises:
-        ValueError: If there are not four words, or one stands in the wrong place.
+        ValueError: If there are not four words, or one is in the wrong place.
     """
     _check(sentence)
     heads, d_k = model.num_heads, model.W_Q.shape[1] // model.num_heads
@@ -91,7 +91,7 @@ def own_sentence(model: Model, sentence: Sequence[str]) -> LiveFigure:
 
 
 def _check(sentence):
-    """Refuse words that stand in the wrong place."""
+    """Refuse words that are in the wrong place."""
     if len(sentence) != len(SLOTS):
         raise ValueError(f"sentence: got {len(sentence)} words, expected {', '.join(KINDS)}")
     for options, word in zip(SLOTS.values(), sentence, strict=True):

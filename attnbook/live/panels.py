@@ -17,7 +17,7 @@ def panel(length: int, h: int | None = None) -> dict:
     """Draw the weights of one head.
 
     Args:
-        length: The number of words that have room.
+        length: The number of words that there is room for.
         h: The head, named above the panel; None where it is the only panel.
     """
     above, below = words_and_arcs(length, of_head(h)), heat_map(length, of_head(h))
@@ -30,7 +30,7 @@ def panel(length: int, h: int | None = None) -> dict:
 
 
 def side_by_side(panels: Sequence[dict], columns: int) -> dict:
-    """Put panels in rows of so many columns, which share the width of a figure."""
+    """Put panels in rows of the given number of columns, which share the width of a figure."""
     for view in (view for panel in panels for view in panel.get("vconcat", [panel])):
         view["width"] = (WIDTH - GAP * (columns - 1)) // columns
     return {"concat": list(panels), "columns": columns, "spacing": GAP}

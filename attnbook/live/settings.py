@@ -40,7 +40,7 @@ def weight_settings(narrow: bool = False) -> list[dict]:
 
 
 def of_head(h: int | None) -> str:
-    """Return what ends the names of a head's layers; None where there is one panel only."""
+    """Return the suffix of the names of a head's layers; None where there is one panel only."""
     return "" if h is None else f"_{h}"
 
 

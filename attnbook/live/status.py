@@ -48,7 +48,7 @@ def listed(part: str, many: str, by: list[dict]) -> list[dict]:
 
 
 def rows_in_words(h: int | None) -> list[dict]:
-    """Return the layers that say the row of the picked word and of the one beside it, if any.
+    """Return the layers that describe the row of the picked word and of the one beside it, if any.
 
     Args:
         h: The head, named in the sentence; None where only one is drawn.
@@ -61,7 +61,7 @@ def rows_in_words(h: int | None) -> list[dict]:
 
 
 def _row_in_words(kind, opening):
-    """Say the row of a selected word: its weights, the largest first, and how many are hidden."""
+    """Describe a selected word's row: its weights, largest first, and how many are hidden."""
     spoken = lambda word: f"(datum.{word} === ',' ? 'comma' : datum.{word})"  # noqa: E731
     small = str(LEAST).lstrip("0")
     sentence = " + ".join(

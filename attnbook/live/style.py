@@ -7,7 +7,7 @@ ROW = 25  # pixels, the height of a row of the heat map
 LABELS = 1.9  # the room for the names of the rows, in columns
 QUIET = "#646A74"  # the ink of what matters less, and of words that were never asked
 ON_PALE, ON_DARK = "#010101", "#FEFEFE"  # numbers in the cells
-DARK_FROM = 0.675  # the weight from which on a white number is easier to read than a black one
+DARK_FROM = 0.675  # the weight above which a white number is easier to read than a black one
 THEMED = {  # colours that the page replaces in its dark theme, by the name of the CSS variable
     COLOURS["weights"]: "--weights",
     TEXT_COLOURS["query"]: "--query",

@@ -13,7 +13,7 @@ from attnbook.show import to_numpy
 
 
 def rows(name: str, count: int) -> dict:
-    """Return data of so many rows, numbered by a field."""
+    """Return data of count rows, numbered by a field."""
     return {"sequence": {"start": 0, "stop": count, "as": name}}
 
 

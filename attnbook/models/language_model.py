@@ -1,9 +1,9 @@
-"""A small language model: it predicts the next word of the book's sentences, and so writes some.
+"""A small language model: it predicts the next word of the book's sentences and can generate them.
 
 A full stop opens a sentence and closes it. The model is two encoder layers under the causal mask.
 The same model is also trained without the mask, so that it sees the word it is to predict.
 
-    python -m attnbook.models.language_model      trains both on every seed (3 minutes of one core);
+    python -m attnbook.models.language_model      trains both on every seed (3 minutes on one core);
                                                   writes records/language_model.json and
                                                   weights/language_*.safetensors
 """
@@ -34,7 +34,7 @@ class LanguageModel(nn.Module):
     """Predict the word after every word: embed, add positions, two layers, read out.
 
     Args:
-        is_causal: Whether word i sees words 0 to i only; otherwise it sees the answer, too.
+        is_causal: Whether word i sees words 0 to i only; otherwise it also sees the answer.
 
     Source:
         Vaswani et al. 2017, section 3.2.3 (the mask); Radford et al. 2018, section 3.1 (a stack of
@@ -85,7 +85,7 @@ def load(name: str) -> LanguageModel:
         name: "masked" or "unmasked".
 
     Raises:
-        ValueError: If the name is another.
+        ValueError: If the name is unknown.
 
     Example:
         >>> load("masked").is_causal
@@ -141,7 +141,7 @@ def trained_on(seed: int) -> np.ndarray:
     """Return which of the sentences() a seed trains on.
 
     Args:
-        seed: Of the choice.
+        seed: The seed of the choice.
 
     Returns:
         Indices of rows of sentences(), int (TRAINED_ON,).
@@ -193,7 +193,7 @@ def train(variant: str, seed: int = 0, *, steps: int = STEPS) -> tuple[LanguageM
 
     Args:
         variant: "masked" or "unmasked".
-        seed: Of the model's start, of trained_on() and of the batches.
+        seed: The seed of the model's start, of trained_on() and of the batches.
         steps: How many of STEPS to take; the learning rate falls over all of STEPS in any case.
 
     Returns:
@@ -289,7 +289,7 @@ def generate(
 
     Raises:
         ValueError: If a word is unknown, temperature is not above 0, max_length is less than the
-            prompt, or cached is asked of a model that is not causal.
+            prompt, or cached is set for a model that is not causal.
 
     Example:
         >>> prompt = ["the", "black", "cat"]
@@ -318,7 +318,7 @@ def judge(texts: Sequence[Sequence[str]], seed: int) -> list[str]:
 
     Args:
         texts: Tuples or lists of words, without full stops.
-        seed: Of the model.
+        seed: The model's seed.
 
     Returns:
         One of VERDICTS for each text.

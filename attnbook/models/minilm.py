@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2, a trained encoder that people use, read into attnlib.
+"""all-MiniLM-L6-v2, a widely used encoder, read into attnlib.
 
 Six encoder layers of 12 heads turn a sentence into 384 numbers (Wang et al. 2020 for the model,
 Reimers and Gurevych 2019 for its use). The weights are under the Apache licence 2.0. They are not
@@ -101,7 +101,7 @@ class MiniLM(nn.Module):
 
         Args:
             ids: int (B, N).
-            lengths: int (B,); of sentence b the first lengths[b] tokens count.
+            lengths: int (B,); only the first lengths[b] tokens of sentence b count.
             return_weights: Also return the attention weights.
 
         Returns:
@@ -129,7 +129,7 @@ def load(folder: str | Path | None = None, *, dtype: torch.dtype = torch.float64
 
     Args:
         folder: Where its files are; FILES.where() if None.
-        dtype: Of the weights, which are float32 in the file.
+        dtype: The dtype of the weights, which are float32 in the file.
 
     Raises:
         FileNotFoundError: If a file is missing; the message says how to fetch it.
@@ -156,7 +156,7 @@ def load(folder: str | Path | None = None, *, dtype: torch.dtype = torch.float64
 def tokenize(
     sentences: Sequence[str], folder: str | Path | None = None
 ) -> tuple[list[list[str]], Tensor, Tensor]:
-    """Cut sentences into tokens, [CLS] before them and [SEP] behind, padded with 0 to one length.
+    """Cut sentences into tokens, [CLS] before them and [SEP] after, padded with 0 to one length.
 
     Args:
         sentences: B texts.
@@ -187,7 +187,7 @@ def sentence_embedding(states: Tensor, lengths: Tensor) -> Tensor:
 
     Args:
         states: (B, N, d_model).
-        lengths: int (B,); of sentence b the first lengths[b] tokens count.
+        lengths: int (B,); only the first lengths[b] tokens of sentence b count.
 
     Returns:
         (B, d_model); the dot product of two rows is their cosine.
@@ -209,7 +209,7 @@ def without_head(layer: EncoderLayer, head: int) -> Iterator[None]:
     """Silence one head of a layer until the block ends: what it hands to W_O counts as 0.
 
     Args:
-        layer: With H heads.
+        layer: A layer with H heads.
         head: From 0 to H - 1.
 
     Raises:

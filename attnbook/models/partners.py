@@ -3,7 +3,7 @@
 Every content word of a sentence must name the words that it belongs to: the verb its animal and
 its place (half and half), the colour its animal, the animal its colour, the place its animal.
 
-    python -m attnbook.models.partners      trains every variant (2 minutes of one core); writes
+    python -m attnbook.models.partners      trains every variant (2 minutes on one core); writes
                                             records/partners.json, weights/one_head.safetensors
                                             and weights/two_heads.safetensors
 """
@@ -52,7 +52,7 @@ def load(name: str) -> Model:
         name: "one_head" or "two_heads".
 
     Raises:
-        ValueError: If the name is another.
+        ValueError: If the name is unknown.
 
     Example:
         >>> load("one_head").E.shape
@@ -68,7 +68,7 @@ def start(variant: str, seed: int) -> dict:
 
     Args:
         variant: A name in VARIANTS.
-        seed: Of all draws.
+        seed: The seed of all draws.
 
     Returns:
         Arrays E, W_Q, W_K, W_V, W_O (and c for the constant query); "held_out", the indices of the
@@ -97,7 +97,7 @@ def forward(parameters: dict, words, lengths, variant: str) -> tuple:
     Args:
         parameters: Tensors E, W_Q, W_K, W_V, W_O (and c for the constant query).
         words: Indices into VOCABULARY, int (B, N).
-        lengths: int (B,); of sentence b the first lengths[b] words count.
+        lengths: int (B,); only the first lengths[b] words of sentence b count.
         variant: A name in VARIANTS.
 
     Returns:

@@ -6,7 +6,7 @@ holds one of the keys and asks for its value. Key and value share a position (th
 added), which helps every network alike and makes one layer of attention enough.
 
     python -m attnbook.models.recall      trains every row and writes records/recall.json
-                                          (12 minutes of one core, fewer with several)
+                                          (12 minutes on one core, less on several)
 """
 
 from collections.abc import Callable
@@ -97,7 +97,8 @@ def set_forget_bias(lstm: torch.nn.LSTM, bias: float) -> torch.nn.LSTM:
     """Set the bias of an LSTM's forget gate, which decides how much each step keeps.
 
     Args:
-        lstm: With one layer of H units; entries H to 2·H of its biases are the forget gate's.
+        lstm: An LSTM with one layer of H units; entries H to 2·H of its biases are the forget
+            gate's.
         bias: The new bias. torch adds two, input and recurrent: the second becomes 0.
 
     Returns:
@@ -124,7 +125,7 @@ class Recaller(torch.nn.Module):
         network: "rnn", "lstm" or "attention". The three differ in the one layer only.
 
     Raises:
-        ValueError: If network is none of NETWORKS.
+        ValueError: If network is not in NETWORKS.
 
     Source:
         Elman 1990 and Hochreiter and Schmidhuber 1997 as in torch.nn; Vaswani et al. 2017.
@@ -187,14 +188,14 @@ def train(
         network: One of NETWORKS.
         draw: draw(rng, batch=...) returns keys, values and answers: partial(pairs, num_pairs=4).
         steps: Number of steps.
-        seed: Of the network's start and of the rows.
-        dtype: Of the weights.
+        seed: The seed of the network's start and of the rows.
+        dtype: The dtype of the weights.
 
     Returns:
         The trained model.
 
     Raises:
-        ValueError: If network is none of NETWORKS.
+        ValueError: If network is not in NETWORKS.
 
     Source:
         Adam, Kingma and Ba 2015; gradients clipped to norm 1, Pascanu et al. 2013.
@@ -223,8 +224,8 @@ def fit(
         model: Takes what draw returns, without the answers, and returns logits.
         draw: draw(rng) returns the arrays that the model takes, then the answers.
         steps: Number of steps.
-        seed: Of the rows.
-        learning_rate: Of Adam.
+        seed: The seed of the rows.
+        learning_rate: Adam's learning rate.
 
     Returns:
         The same model.
@@ -251,7 +252,7 @@ def fit(
 
 @torch.no_grad()
 def accuracy(model: Recaller, draw: Callable, *, batch: int = 1000) -> float:
-    """Return the share of fresh rows, the same for every network, that are answered right.
+    """Return the share of fresh rows, the same for every network, that are answered correctly.
 
     Args:
         model: A network.

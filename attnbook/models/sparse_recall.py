@@ -5,7 +5,7 @@ which asks for its value. The words attend causally, in one layer or two, throug
 patterns: "dense" (all earlier words), "window" (the nearest) and "dilated" (segments of 8, 16 and
 32 words at rates 1, 2 and 4). Window and dilated score the same number of pairs.
 
-    python -m attnbook.models.sparse_recall      trains every model (some minutes)
+    python -m attnbook.models.sparse_recall      trains every model (a few minutes)
                                                  and writes records/sparse_recall.json
 """
 
@@ -89,7 +89,7 @@ def train(pattern: str, num_layers: int, *, steps: int, seed: int = 0) -> Sparse
         pattern: A name in PATTERNS.
         num_layers: Number of layers.
         steps: Number of steps.
-        seed: Of the model's start and of the rows.
+        seed: The seed of the model's start and of the rows.
 
     Returns:
         The trained model.

@@ -5,7 +5,7 @@ mat is in the hall. The last position asks where something is, and the answer is
 the mat, one fact is enough: one hop. Asked about the cat, the first fact says which other fact to
 read: two hops. The model has no positional encoding: the order of the facts says nothing.
 
-    python -m attnbook.models.two_hops      trains every model (some minutes); writes
+    python -m attnbook.models.two_hops      trains every model (a few minutes); writes
                                             records/two_hops.json and weights/two_layers.safetensors
 """
 
@@ -201,7 +201,7 @@ def train(variant: str, *, steps: int = STEPS, seed: int = 0) -> Follower:
     Args:
         variant: A name in VARIANTS.
         steps: Number of steps.
-        seed: Of the model's start and of the rows.
+        seed: The seed of the model's start and of the rows.
 
     Returns:
         The trained model.
@@ -227,7 +227,7 @@ def train(variant: str, *, steps: int = STEPS, seed: int = 0) -> Follower:
 
 @torch.no_grad()
 def accuracy(model: Follower, hops: int, *, batch: int = 1000) -> float:
-    """Return the share of fresh rows, the same for every model, that are answered right.
+    """Return the share of fresh rows, the same for every model, that are answered correctly.
 
     Args:
         model: A model.

@@ -1,4 +1,4 @@
-"""What Triton compiles the kernels to for a GPU. None has to be present: nothing is run.
+"""What Triton compiles the kernels to for a GPU. No GPU is needed: nothing is run.
 
     python -m attnbook.notebook.compile_kernel forward,bfloat16,64,none,90 ...
 

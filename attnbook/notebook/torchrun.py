@@ -35,8 +35,8 @@ def torchrun(
     Args:
         function: Takes no arguments, imports what it needs in its body (only its source is copied
             to the processes), and returns a dictionary of tensors, numbers and texts.
-        processes: Their number.
-        backend: Of the process group, "gloo" or "nccl".
+        processes: The number of processes.
+        backend: The backend of the process group, "gloo" or "nccl".
         timeout: Seconds that a rank waits for another. After twice that time all are ended.
 
     Returns:
@@ -54,7 +54,7 @@ def torchrun(
     )
     environment = dict(os.environ)
     if sys.platform == "linux":
-        environment.setdefault("GLOO_SOCKET_IFNAME", "lo")  # this machine alone
+        environment.setdefault("GLOO_SOCKET_IFNAME", "lo")  # only this machine
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--local-addr", "127.0.0.1", "--nproc-per-node", str(processes), "program.py"]
     with tempfile.TemporaryDirectory() as folder:

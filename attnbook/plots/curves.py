@@ -27,11 +27,11 @@ def curves(
         x: (N,), for every line.
         lines: {name: y} with y of shape (N,). NaN leaves a gap. A line of 12 points or fewer shows
             them.
-        title: What stands above.
+        title: The title.
         x_label: What x is.
         y_label: What y is.
         log_x: Whether x is drawn on a logarithmic scale.
-        log_y: The same of y.
+        log_y: The same for y.
         marks: (x, text) of each dotted vertical line.
         x_ticks: The numbers to write along x.
 

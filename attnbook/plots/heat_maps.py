@@ -19,7 +19,7 @@ def heat_map(array, rows, columns, *, title: str = "", **options: object) -> Pic
         array: (N, M), or (M,) for one row; numbers or booleans.
         rows: N names.
         columns: M names.
-        title: What stands above.
+        title: The title.
         options: The other options of heat_maps.
 
     Returns:
@@ -44,7 +44,7 @@ def heat_maps(
 ) -> Picture:
     """Draw several matrices of one shape with one colour scale.
 
-    Small maps and maps without numbers stand side by side, others below each other, so that the
+    Small maps and maps without numbers go side by side, others below each other, so that the
     numbers stay readable on a phone.
 
     Args:
@@ -71,7 +71,7 @@ def heat_maps(
         figsize=(across * (num_columns * cell + 1.1), down * (num_rows * cell + 1.0)),
         layout="constrained",
     )
-    picture.get_layout_engine().set(hspace=0.08)  # a title stands nearer its own map
+    picture.get_layout_engine().set(hspace=0.08)  # a title is nearer its own map
     axes = picture.subplots(down, across, squeeze=False).ravel()
     top = max(np.abs(a[np.isfinite(a)]).max(initial=0) for a in arrays) or 1
     for ax, array, title in zip(axes, arrays, titles, strict=False):

@@ -60,7 +60,7 @@ def _name_points(ax, xy, labels):
 
 
 def _places(x, y, width):
-    """Return the boxes (left, low, right, high) where a label may stand, the nearest first."""
+    """Return the boxes (left, low, right, high) where a label may go, the nearest first."""
     boxes = []
     for far in DISTANCES:
         for turn in TURNS:

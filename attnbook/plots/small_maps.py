@@ -14,7 +14,7 @@ def all_heads(weights, *, top: float = 1, ring: Sequence[tuple[int, int]] = ()) 
 
     Args:
         weights: (L, H, N, N). Layers and heads are named from 1 in the picture.
-        top: Weights from here on are darkest.
+        top: Weights at or above this are darkest.
         ring: (layer, head) of each head to outline, counted from 0.
 
     Returns:

@@ -1,7 +1,7 @@
 """The colours and the style of the book's figures, and the class that a notebook shows.
 
 Query is blue, key vermilion and value green (Okabe and Ito 2008); weights are shades of violet.
-Colour never stands alone: a letter, a label, a dash or a marker always says the same.
+Colour is never the only sign: a letter, a label, a dash or a marker always says the same.
 """
 
 import io

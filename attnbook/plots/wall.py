@@ -22,7 +22,7 @@ def wall(
         columns: N names.
         titles: S texts, at the left of the rows.
         ring: The index of the row to outline.
-        title: What stands above.
+        title: The title.
 
     Returns:
         The picture.

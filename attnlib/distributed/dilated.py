@@ -32,7 +32,7 @@ def sharded_dilated_attention(
 ) -> torch.Tensor:
     """Compute dilated_attention where each rank holds L = N / P consecutive rows.
 
-    Every rank of the group has to call it, and to call backward if gradients are wanted. There are
+    Every rank of the group must call it, and must call backward if gradients are wanted. There are
     no second derivatives.
 
     Args:
@@ -53,8 +53,8 @@ def sharded_dilated_attention(
         TypeError: Before any work and on every rank, if an argument has the wrong type, dtype or
             device; the message names the argument and the rank.
         ValueError: Likewise, if it has the wrong value or shape, or differs between ranks.
-        RuntimeError: If a rank does not answer within the timeout of the group, which cannot be
-            used any more after that.
+        RuntimeError: If a rank does not answer within the timeout of the group, which is then
+            unusable.
 
     Source:
         Ding et al. 2023, section 3.1.

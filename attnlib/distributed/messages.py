@@ -44,7 +44,7 @@ def exchange(
     outgoing: dict[int, list[torch.Tensor]],
     incoming: dict[int, list[torch.Tensor]],
 ) -> Callable[[], dict[int, list[torch.Tensor]]]:
-    """Start to send tensors to some ranks and to receive from some, and return at once.
+    """Start sending to some ranks and receiving from others; return immediately.
 
     Args:
         group: A process group; the default one if None.
@@ -53,8 +53,8 @@ def exchange(
 
     Returns:
         A function that waits for both directions and returns incoming, filled. It raises
-        RuntimeError, naming the rank, where one did not answer: it has ended, or the timeout of the
-        group is over. The group cannot be used any more after that.
+        RuntimeError, naming the rank, if one did not answer: it has ended, or the timeout of the
+        group has passed. The group is then unusable.
     """
     rank, _ = rank_and_size(group)
     if rank in incoming:  # a message to oneself
@@ -100,7 +100,7 @@ def exchange(
 
 
 def require_same(group: dist.ProcessGroup | None, describe: Callable[[], dict]) -> list[dict]:
-    """Check that every rank was given arguments that fit; where one may not go on, none does.
+    """Check that every rank was given arguments that fit; if one rank must stop, all stop.
 
     Args:
         group: A process group; the default one if None.
@@ -111,8 +111,8 @@ def require_same(group: dist.ProcessGroup | None, describe: Callable[[], dict]) 
         Every rank's description.
 
     Raises:
-        TypeError: On every rank, where describe raises it on one; the message names that rank.
-        ValueError: Likewise, or where a rank's description differs from that of rank 0.
+        TypeError: On every rank, if describe raises it on one; the message names that rank.
+        ValueError: Likewise, or if a rank's description differs from that of rank 0.
         RuntimeError: As in exchange.
     """
     rank, size = rank_and_size(group)

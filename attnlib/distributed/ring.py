@@ -101,7 +101,7 @@ def ring_attention(
 ) -> torch.Tensor:
     """Attend to the keys of every rank, where each holds a part of the sequence.
 
-    Every rank of the group has to call it, and to call backward if gradients are wanted. There are
+    Every rank of the group must call it, and must call backward if gradients are wanted. There are
     no second derivatives.
 
     Args:
@@ -121,8 +121,8 @@ def ring_attention(
         TypeError: Before any work and on every rank, if an argument has the wrong type, dtype or
             device; the message names the argument and the rank.
         ValueError: Likewise, if it has the wrong value or shape, or differs between ranks.
-        RuntimeError: If a rank does not answer within the timeout of the group, which cannot be
-            used any more after that.
+        RuntimeError: If a rank does not answer within the timeout of the group, which is then
+            unusable.
 
     Source:
         Liu et al. 2023, section 3 and algorithm 1; Brandon et al. 2023.
@@ -181,7 +181,7 @@ class _Ring(torch.autograd.Function):
 
 
 def _visits(key, value, group, num_keys) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Yield, P times, the rank that a block is from, its keys and values, while the next comes."""
+    """Yield each of the P blocks (source rank, keys, values) while the next is in transit."""
     rank, size = messages.rank_and_size(group)
     block = [key, value]
     for step in range(size):
@@ -194,7 +194,7 @@ def _visits(key, value, group, num_keys) -> Iterator[tuple[int, torch.Tensor, to
 
 
 def _pass_on(group, tensors, num_rows):
-    """Start to send tensors to the next rank and to receive the same with num_rows rows.
+    """Start sending tensors to the next rank and receiving as many, with num_rows rows.
 
     Returns a function that waits and returns what the rank before has sent.
     """

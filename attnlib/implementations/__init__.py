@@ -1,1 +1,1 @@
-"""Other ways to the result of the formula, and what chooses between them."""
+"""Other algorithms for the formula's result, and what chooses between them."""

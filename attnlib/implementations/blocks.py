@@ -1,8 +1,8 @@
 """How attention is cut into blocks: which ones there are, and which part of each array they read.
 
 A job is some heads and one block of their queries, which meets the keys one block at a time. Inside
-a job, heads stand as (c, g): c key heads, and to each of them g query heads that share it. So a
-block has queries q (c, g, n, d_k), keys k (c, 1, m, d_k) and values v (c, 1, m, d_v).
+a job, heads have shape (c, g): c key heads, each shared by g query heads. So a block has queries q
+(c, g, n, d_k), keys k (c, 1, m, d_k) and values v (c, 1, m, d_v).
 
 is_causal, window and causal_offset together are one band (left, right, offset): query i may see the
 keys i + offset - left to i + offset + right, and -1 leaves a side open.
@@ -16,7 +16,7 @@ from attnlib.masks import window_mask
 
 BLOCK = 1024, 512  # queries and keys in a block
 BAND_BLOCK = 128, 1024  # the same under a band: few queries, so that less is wasted at its edges
-PAIRS = 1024 * 1024  # at most so many scores in a job: with short sequences it takes several heads
+PAIRS = 1024 * 1024  # the most scores in a job; short sequences put several heads in one
 
 
 def band(is_causal, causal_offset, window):
@@ -24,7 +24,7 @@ def band(is_causal, causal_offset, window):
 
     Args:
         is_causal: Whether query i sees no key after i + causal_offset.
-        causal_offset: How far query 0 stands to the right of key 0.
+        causal_offset: How far query 0 is to the right of key 0.
         window: (left, right), or None.
 
     Returns:

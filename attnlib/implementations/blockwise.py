@@ -11,7 +11,7 @@ online softmax::
 
 At the end the output is a / l and the log-sum-exp is m + log l.
 
-All of this is for NumPy arrays and torch tensors alike. Gradients and bfloat16, which torch alone
+All of this is for NumPy arrays and torch tensors alike. Gradients and bfloat16, which only torch
 has, are in blockwise_torch, and the cutting into blocks is in blocks.
 
 Sources: Milakov & Gimelshein 2018, algorithm 3 (online softmax); Rabe & Staats 2021 (attention in
@@ -36,7 +36,7 @@ LOG2_E = math.log2(math.e)
 def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
     """Return the output and the log-sum-exp of NumPy arrays.
 
-    Blocks that is_causal or window hides altogether are never read, so that NaN among their keys
+    Blocks that is_causal or window hides entirely are never read, so that NaN among their keys
     and values does not spread, as it does from other hidden keys (0 · NaN is NaN).
 
     Args:
@@ -63,7 +63,7 @@ def attend(q, key_blocks, d_v, scale, memory):
     """Let one block of queries meet its keys, one block at a time: the online softmax.
 
     Args:
-        q: (c, g, n, d_k): c key heads, g query heads to each.
+        q: (c, g, n, d_k): c key heads, g query heads for each.
         key_blocks: Yields k (c, 1, m, d_k), v (c, 1, m, d_v) and what is hidden, as in hide.
         d_v: The width of the values.
         scale: A float.
@@ -226,7 +226,8 @@ def zero_if_empty(m):
 def exp_in_place(s, shift):
     """Compute exp(s - shift) in the memory of s.
 
-    It is taken as 2^((s - shift) · log2 e), as exp2 needs half the time of exp or less.
+    It is taken as 2^((s - shift) · log2 e), because exp2 takes at most half the time
+    of exp.
 
     Args:
         s: Scores (c, g, n, m), which are overwritten.
@@ -241,7 +242,7 @@ def exp_in_place(s, shift):
 
 
 def _run(work, jobs, threads):
-    """Share the jobs among threads, in each of which BLAS has one thread only."""
+    """Share the jobs among threads, each with single-threaded BLAS."""
     if threads == 1:
         work(jobs)
         return

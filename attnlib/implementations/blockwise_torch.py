@@ -21,7 +21,7 @@ MOST_ABOVE = 4.0  # powers of two by which a score may exceed m in attend_rounde
 def blockwise_attention(query, key, value, attn_mask, is_causal, causal_offset, window, scale):
     """Return the output and the log-sum-exp of torch tensors, both with gradients.
 
-    Blocks that is_causal or window hides altogether are never read, so that NaN among their keys
+    Blocks that is_causal or window hides entirely are never read, so that NaN among their keys
     and values does not spread, as it does from other hidden keys (0 · NaN is NaN). There are no
     second derivatives and no torch.func.vmap: the formula has both.
 
@@ -72,7 +72,7 @@ class _Blockwise(torch.autograd.Function):
 
 
 class _Gradients(torch.autograd.Function):
-    """The backward pass, which refuses to be differentiated once more."""
+    """The backward pass, which cannot be differentiated again."""
 
     @staticmethod
     def forward(*arguments):

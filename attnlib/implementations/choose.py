@@ -1,6 +1,6 @@
-"""Which implementation computes attention: what there is here, and which one "auto" takes.
+"""The implementations of attention: what is available on this machine, and which "auto" takes.
 
-Each one is a function of one signature, called after every argument was checked::
+All share one signature and are called after every argument has been checked::
 
     f(query, key, value, attn_mask, is_causal, causal_offset, window, scale) -> (out, lse)
 

@@ -244,7 +244,7 @@ class _Attention(torch.autograd.Function):
 
 
 class _Gradients(torch.autograd.Function):
-    """The backward kernels, which refuse to be differentiated once more."""
+    """The backward kernels, which cannot be differentiated again."""
 
     @staticmethod
     def forward(ctx, query, key, value, mask, out, lse, d_out, d_lse, *options):
@@ -294,7 +294,8 @@ def _padded(width):
 def launch_settings(kernel, dtype, width, masked):
     """Return the sizes of the blocks, and the warps and stages of the pipeline.
 
-    They fit the 99 KiB of shared memory that every GPU since Ampere has, and nearly its registers.
+    They fit in the 99 KiB of shared memory that every GPU since Ampere has, and almost in its
+    registers.
 
     Args:
         kernel: forward, backward_query or backward_key.
@@ -362,7 +363,7 @@ def triton_attention(
 
     Returns:
         out (..., H, N, d_v) in the dtype of query, and the natural log-sum-exp (..., H, N) in
-        float32. Both carry gradients to query, key and value, once.
+        float32. Both can be differentiated once with respect to query, key and value.
 
     Raises:
         ValueError: If attn_mask needs a gradient, which the kernel does not compute.

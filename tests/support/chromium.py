@@ -9,7 +9,7 @@ from website.scripts.chromium import ABSENT, launched, where
 
 @pytest.fixture(scope="session")
 def chromium():
-    """Return Playwright's browser; skip the test where there is none, but where CI is set fail."""
+    """Return Playwright's browser; where there is none, skip the test, or fail if CI is set."""
     if where() is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(ABSENT)
     with launched() as browser:

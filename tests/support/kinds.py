@@ -71,8 +71,8 @@ def assert_as_exact_as_torch(ours, torchs, exact, among=0.0):
     Rounding is max|(x + 0.3 - 0.3) - x| in that dtype, over the results and over numbers spread
     evenly through their range, so that the verdict on a short array does not depend on luck.
     float64 has no higher precision to compare with: there it is 1e-12 of the largest entry, as in
-    show.agree. Results that are 0 everywhere are differences of numbers as large as those in among,
-    which then set the scale.
+    show.agree. Where the results should all be 0, the numbers in among, of which they are the
+    differences, set the scale.
     """
     exact = float64(exact)
     assert tuple(ours.shape) == exact.shape

@@ -1,9 +1,10 @@
 """A pytest plugin on top of nbval, which runs the notebooks and compares what their cells print.
 
-nbval alone compares text and lets any changed picture pass. With this plugin a cell also fails
-when a PNG differs from the stored one by more than a trace, or when the specification of a live
-figure differs. A failing cell first says which cell it is and what to do, then shows what has
-changed in the usual direction: `-` before a stored line, `+` before a new one.
+nbval alone compares text and lets any changed picture pass. With this plugin a cell also fails when
+a PNG differs from the stored one by more than a trace, or when the specification of a live figure
+differs. It also marks the solutions and the timed cells as slow. A failing cell first says which
+cell it is and what to do, then shows what has changed in the usual direction: `-` before a stored
+line, `+` before a new one.
 
 nbval offers no hooks for this, so three methods of its class for cells are replaced at the end.
 """
@@ -26,12 +27,12 @@ from tests.support.notebooks import tags
 PICTURE_TOLERANCE = 0.3
 LIVE_TOLERANCE = 1e-7  # live figures store 8 decimals; the last one differs between processors
 
-# Here other cells go on with the random numbers after those that the timed ones have drawn.
+# Here later cells draw the random numbers that follow those of the timed cells.
 TIMED_BUT_NEEDED = {"quadratic_cost.ipynb"}
 
 
 def pytest_itemcollected(item):
-    """Mark as slow the cells that print times, which nothing compares, and the solutions."""
+    """Mark the solutions as slow, and the cells that print times, which nothing compares."""
     if isinstance(item, IPyNbCell):
         is_timed = "timed" in tags(item.cell) and item.path.name not in TIMED_BUT_NEEDED
         if is_timed or item.path.parent.name == "solutions":

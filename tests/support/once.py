@@ -1,4 +1,4 @@
-"""What one worker of a run makes and all of them use."""
+"""What one worker of a test run makes for all of them."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from filelock import FileLock
 def once(tmp_path_factory, name: str, make: Callable[[Path], str]) -> Path:
     """Return a folder that the first worker to ask for it fills, by make(folder).
 
-    make returns a complaint, empty where it went well; every worker that asks fails with it.
+    make returns a complaint, empty if all went well; if not, every worker that asks fails with it.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name

@@ -1,7 +1,7 @@
 """Start a function in several processes that form one group, and see how each of them ends.
 
-The processes are forked from a server that has imported attnlib, so that a start costs little. The
-group is made through a file and speaks over the loopback interface: no port is chosen.
+The processes are forked from a server that has imported attnlib, so that starting them is
+cheap. The group is set up through a file and talks over the loopback interface: no port is chosen.
 """
 
 import datetime
@@ -26,7 +26,7 @@ SERVER.set_forkserver_preload(["attnlib.distributed.ring", "attnlib.distributed.
 def start(function, size, *arguments, halted=()):
     """Run function(rank, size, *arguments) in each of size processes.
 
-    The ranks in halted are not waited for. They are killed, as is what still runs after PATIENCE.
+    The ranks in halted are not waited for but killed, as is any that still runs after PATIENCE.
     Returns the exit code of each rank, and what it returned or the text of its error, or None.
     """
     with tempfile.TemporaryDirectory() as folder:

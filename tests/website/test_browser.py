@@ -1,8 +1,8 @@
 """The website in a real browser, headless Chromium, with the network cut.
 
-A page of each kind is opened over http and asked in one theme at one width; the slow tests do so
-with every page. They open each page from its file, too, and ask it in both themes at both widths,
-and by axe. The checks that look at what is on the page are in page_checks.js; each is shown a page
+A page of each kind is opened over http and asked in one theme at one width. The slow tests ask
+every page in both themes at both widths, and by axe, and open one of each kind from its file.
+The checks that look at what is on the page are in page_checks.js; each is shown a page
 with its fault below.
 """
 
@@ -188,10 +188,7 @@ def faults(visitor):
 # The book.
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n in ONE_OF_EACH_KIND else pytest.mark.slow) for n in EVERY_PAGE],
-)
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
 def test_page(visitor, site, name, record_property):  # noqa: F811
     visitor.open(site, name)
     paint = visitor.ask("largestPaint")
@@ -204,9 +201,16 @@ def test_page(visitor, site, name, record_property):  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_PAGE)
-def test_page_from_its_file_in_every_look(visitor, site, name):  # noqa: F811
-    visitor.open(site, name, by_file=True)
+def test_page_in_every_look(visitor, site, name):  # noqa: F811
+    visitor.open(site, name)
     assert not faults(visitor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+def test_page_from_its_file(visitor, site, name):  # noqa: F811
+    visitor.open(site, name, by_file=True)
+    assert not faults_once(visitor) + faults_in(visitor, NARROW, "dark")
 
 
 def test_the_tab_key_reaches_every_control_in_order(visitor, site):  # noqa: F811

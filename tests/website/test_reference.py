@@ -4,6 +4,9 @@ import importlib
 import inspect
 import os
 import pkgutil
+import shutil
+import subprocess
+import sys
 from copy import copy
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 import attnbook.live
 import attnbook.plots
 import attnlib
-from tests.support.book import PAGES, build, report
+from tests.support.book import PAGES
 from tests.support.notebooks import ROOT
 from tests.support.page_faults import parsed
 from website.extensions import reference
@@ -24,19 +27,6 @@ NOT_FOR_READERS = (  # what the public functions use
     "attnbook.models.fetch",
     "attnbook.notebook.compile_kernel",
 )
-
-
-HIDE = """import sys
-from importlib.machinery import PathFinder
-
-class Hiding(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        hidden = name.partition(".")[0] in {names!r}
-        return None if hidden else super().find_spec(name, path, target)
-
-sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
-"""
 
 
 def entries(site):
@@ -82,13 +72,18 @@ def test_chapters_show_the_source_of_each_step_from_the_package(site):
 
 
 @pytest.mark.slow
-def test_without_torch_the_reference_is_the_same_but_for_signatures(site, tmp_path):
-    names = {"torch", "triton", "tokenizers", "transformers", "huggingface_hub", "safetensors"}
-    (tmp_path / "sitecustomize.py").write_text(HIDE.format(names=names), encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(ROOT))])
-    folder, run = build(ROOT, tmp_path, {"PYTHONPATH": path})
-    assert run.returncode == 0, report(run)
-    there, here = entries(folder), entries(site)
+def test_make_book_needs_no_torch_and_gives_the_same_but_for_signatures(site, tmp_path):
+    """In a copy of the repository, with the environment that `make book` makes there."""
+    ignored = shutil.ignore_patterns(".git", ".venv", "_build", ".*_cache", "__pycache__")
+    folder = shutil.copytree(ROOT, tmp_path / "copy", ignore=ignored)
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "do.py", "book"], cwd=folder, env=clean, capture_output=True, text=True
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    installed = {path.name for path in (folder / ".venv").rglob("site-packages/*")}
+    assert "sphinx" in installed and not installed & {"torch", "triton", "transformers"}
+    there, here = entries(folder / "_build" / "html"), entries(site)
     assert there.keys() == here.keys()
     for name, entry in here.items():
         assert told(there[name]) == told(entry)

@@ -32,7 +32,7 @@ def find_website(app, config):
 
 
 def name_pages(app, config):
-    """Give search engines a site map, and pages that are linked to elsewhere their title there."""
+    """Give search engines a site map, and shared links a page's title and description."""
     if config.html_baseurl:
         app.setup_extension("sphinx_sitemap")
         config.sitemap_url_scheme = "{link}"

@@ -25,8 +25,8 @@ try:
     import attnbook
 except ImportError:
     raise ImportError(
-        'attnbook: got no package of this name, expected the one in {archive} (the download button '
-        'of every page offers it): pip install "{wheel}[{extra}]"'
+        'attnbook is not installed. Download {archive} with the download button of any page, '
+        'unpack it, then: pip install "{wheel}[{extra}]"'
     ) from None
 """
 README = """The chapters of "{title}", and the packages that they use.
@@ -54,7 +54,7 @@ def build_wheel(folder):
 
 
 def first_cell(wheel, address):
-    """Return the cell that makes sure of the packages; address: the website's, or empty."""
+    """Return the cell that installs the packages or says how; address: the website's, or empty."""
     text = INSTALL if address else EXPLAIN
     text = text.format(extra=EXTRA, address=address, wheel=wheel, archive=ARCHIVE)
     return {

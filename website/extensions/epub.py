@@ -54,7 +54,7 @@ class NoButtons(SphinxPostTransform):
 
 
 def mathml(tex, display="inline"):
-    """Return a formula as MathML. latex2mathml knows aligned lines by the name of split only."""
+    """Return a formula as MathML. latex2mathml knows aligned only as split."""
     return convert(tex.replace("{aligned}", "{split}"), display=display)
 
 

@@ -15,7 +15,7 @@ BODY = [
     (re.compile(r'<div (id="pst-primary-sidebar")'), r'<div role="region" aria-label="Book" \1'),
     # the arrow that opens a part of the contents has no words
     (re.compile(r'<summary>(<span class="toctree-toggle")'), r'<summary aria-label="Its pages">\1'),
-    # a role that ARIA has given up, and a list whose parts are not all list items
+    # a role that ARIA has deprecated, and a list whose parts are not all list items
     (re.compile(r' role="doc-biblioentry"'), ""),
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
     # a figure's size as attributes, from which the browser knows its shape before it loads it
@@ -44,7 +44,7 @@ def describe(doctree):
 def minutes(doctree):
     """Return the minutes that a page takes to read: its words, and the lines of its cells.
 
-    Exercises are left out: they are not read but done, and take what time they take.
+    Exercises are left out: they are not read but done, and take as long as they take.
     """
     prose = (p.astext() for p in doctree.findall(nodes.paragraph) if not is_exercise(p))
     cells = doctree.findall(nodes.literal_block)

@@ -68,7 +68,7 @@ class Parts(SphinxPostTransform):
 
 
 class Figures(SphinxPostTransform):
-    """Number the figures that cells draw; what their alt text says stands under them.
+    """Number the figures that cells draw, and give each its alt text as a caption.
 
     The paragraph beside the cell names the number, since a page may end between the two.
     """
@@ -115,7 +115,7 @@ class Figures(SphinxPostTransform):
 
 
 class Tables(SphinxPostTransform):
-    """Let a long table go over the page's end, with columns as wide as their texts ask for."""
+    """Let a long table break across pages, with columns as wide as their texts need."""
 
     builders = ("latex",)
     default_priority = 660
@@ -137,7 +137,7 @@ class Tables(SphinxPostTransform):
                 table.replace_self([addnodes.tabular_col_spec(spec=spec), table.deepcopy()])
 
     def text(self, cell):
-        """Return what a cell prints, nearly: a formula's letters, a link with its page."""
+        """Return roughly what a cell prints: a formula's letters, a link with its page."""
         page = " (page 100)" * bool(list(cell.findall(nodes.reference)))
         return re.sub(r"\\[a-z]+|[{}_^$]", "", cell.astext()) + page
 
@@ -158,7 +158,7 @@ class Code(SphinxPostTransform):
 
 
 class Index(SphinxPostTransform):
-    """List the terms that stand in bold where a chapter explains them."""
+    """Put the terms into the index that a chapter explains, and prints in bold there."""
 
     builders = ("latex",)
     default_priority = 660

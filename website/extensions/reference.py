@@ -45,7 +45,7 @@ def add_source(app, what, name, thing, options, lines):
 
 
 def leave_out(app, what, name, thing, skip, options):
-    """Leave out what others add to a class, a NamedTuple's fields, and what runs in a kernel alone.
+    """Leave out what others add to a class, a NamedTuple's fields, and what runs only in a kernel.
 
     With triton, a kernel is no Python function, and Sphinx leaves it out by itself.
     """

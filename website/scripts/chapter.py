@@ -2,9 +2,9 @@
 
 python -m website.scripts.chapter NAME [CLAIM]
 
-It holds one figure, one number, one exercise with its check, answers and solutions, and, if there
-is a claim, a cell that shows it and a change that makes it false. It comes last before the
-appendix; move its two lines in _toc.yml to where it belongs.
+It holds one figure, one number and three exercises, one of them with a check, with answers and
+solutions; if there is a claim, also a cell that shows it and a change that makes it false. It
+comes last before the appendix; move its two lines in _toc.yml to where they belong.
 """
 
 import re
@@ -39,7 +39,7 @@ plots.heat_map(A, words, words)"""
 ALT = "A heat map of eleven rows and columns; the row of sat is dark at cat and at mat."
 
 PROSE = """\
-What is to be seen, and what {{cite:t}}`Vaswani2017` say of it.
+What the figure shows, and what {{cite:t}}`Vaswani2017` say about it.
 
 ## {section}"""
 
@@ -73,7 +73,7 @@ def shares(x):
 exercises.check("{name}.shares", shares)'''
 
 LAST_EXERCISE = """\
-**Exercise 3 (break).** What has to be broken, so that the numbers above change? \
+**Exercise 3 (break).** What must you break to change the numbers above? \
 [Solution](solutions/{name}.ipynb#exercise-3)"""
 
 SOLUTIONS = """\
@@ -200,10 +200,11 @@ def with_line(text, start, line):
     return text[: block.start(1)] + "".join(lines) + text[block.end(1) :]
 
 
-def claim_entry(name, claim):
+def claim_entry(name, claim, number):
     place = {"chapter": name, "section": SECTION, "says": "every row sums to {1.0000}"}
     entry = [{"claim": claim, "shown": [place]}]
-    return yaml.safe_dump(entry, allow_unicode=True, sort_keys=False, width=90)
+    text = yaml.safe_dump(entry, allow_unicode=True, sort_keys=False, width=90)
+    return f"# {number}\n{text}"
 
 
 def main(name, claim=""):
@@ -217,7 +218,7 @@ def main(name, claim=""):
     if claim:
         number = len(claims.claims()) + 1
         with (ROOT / "claims.yml").open("a", encoding="utf-8") as ledger:
-            ledger.write(claim_entry(name, claim))
+            ledger.write(claim_entry(name, claim, number))
         write(f"tests/chapters/worlds/{name}.py", WORLD.format(name=name, number=number))
     write(f"attnbook/exercises/{name}.py", CHECKS.format(name=name))
     write(f"tests/chapters/answers/{name}.py", ANSWERS.format(name=name))

@@ -1,4 +1,4 @@
-"""The form in which notebooks are stored, whoever runs or saves them and by whichever Python."""
+"""The form in which notebooks are stored, whoever runs or saves them, with whichever Python."""
 
 import os
 
@@ -24,7 +24,7 @@ def tidy_on_saving(model, **_):
 
 
 def write(notebook, path):
-    """Write a notebook beside the path and rename it, so that a full disk leaves the old one."""
+    """Write a notebook beside its path, then move it there: a full disk spares the old one."""
     tidy(notebook)
     text = nbformat.writes(nbformat.from_dict(notebook)).rstrip("\n") + "\n"
     beside = path.with_suffix(".ipynb.new")

@@ -1,6 +1,6 @@
 """Make the book for paper or for e-readers:
 
-    python website/scripts/to_print.py pdf (or epub) [FOLDER]
+    python -m website.scripts.to_print pdf|epub [FOLDER]
 
 Without FOLDER the result lies in _build. The same sources give the same bytes.
 """

@@ -18,7 +18,7 @@ ANSWERS = {
             (lambda a, f, k: a - k * a[f], "subtract the same"),
             (lambda a, f, k: a / (1 + a[f]) ** k, "all at once"),
             (lambda a, f, k: a, "have not changed"),
-            (by_softmax, "M words alone"),
+            (by_softmax, "only the weights of the M words"),
         ],
     },
 }

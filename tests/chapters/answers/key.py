@@ -18,7 +18,7 @@ ANSWERS = {
         "wrong": [
             (asks, "then and now"),
             (lambda X, W_Q, W_K: asks(X, W_Q, W_K) / W_Q.shape[1] ** 0.5, "divides once more"),
-            (lambda X, W_Q, W_K: asks(X, W_Q, W_K) / wider(W_Q), "upside down"),
+            (lambda X, W_Q, W_K: asks(X, W_Q, W_K) / wider(W_Q), "is inverted"),
             (lambda X, W_Q, W_K: asks(X, W_K, W_Q) * wider(W_Q), "row of the asker first?"),
             (lambda X, W_Q, W_K: asks(X, W_K, W_Q), "is off, too"),
             (lambda X, W_Q, W_K: X @ W_Q, "narrow as before"),

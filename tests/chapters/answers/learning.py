@@ -35,7 +35,7 @@ ANSWERS = {
             (nudging(lambda f, x, e, h: (f(x + e) - f(x)) / h), "up only"),
             (nudging(lambda f, x, e, h: (f(x) - f(x - e)) / h), "down only"),
             (nudging(lambda f, x, e, h: (f(x + e) - f(x)) / (2 * h)), "one way only"),
-            (nudging(lambda f, x, e, h: (f(x - e) - f(x + e)) / (2 * h)), "sign is turned"),
+            (nudging(lambda f, x, e, h: (f(x - e) - f(x + e)) / (2 * h)), "sign is reversed"),
             (lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h), "nudged at once"),
             (not_put_back, "leaves x changed"),
         ],

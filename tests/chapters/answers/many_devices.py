@@ -25,7 +25,7 @@ def too_large(rank, size, n):
     return np.concatenate([pieces[rank], pieces[-1 - rank]])
 
 
-def forth_and_back(rank, size, n):
+def back_and_forth(rank, size, n):
     return [i for i in range(n) if i % (2 * size) in (rank, 2 * size - 1 - rank)]
 
 
@@ -37,8 +37,8 @@ ANSWERS = {
             (lambda rank, size, n: np.arange(rank, n, size), "These are stripes"),
             (pieces_of(lambda rank, size: rank + size), "count it from the back"),
             (pieces_of(lambda rank, size: 2 * size - rank), "numbered from 0"),
-            (forth_and_back, "dealt forth and back"),
-            (backwards, "not in rising order"),
+            (back_and_forth, "dealt back and forth"),
+            (backwards, "not in ascending order"),
             (too_large, "expected 6 each"),
             (lambda rank, size, n: None, "returns None"),
         ],

@@ -8,7 +8,7 @@ ANSWERS = {
             (lambda X, weight, bias: X @ weight, "The bias is missing, too"),
             (lambda X, weight, bias: X @ weight.T, "every query gets it"),
             (lambda X, weight, bias: X @ weight.T - bias, "add it"),
-            (lambda X, weight, bias: weight @ X.T + bias[:, None], "one word a row"),
+            (lambda X, weight, bias: weight @ X.T + bias[:, None], "one word per row"),
             (lambda X, weight, bias: weight @ X.T, "no bias"),
             (
                 lambda X, weight, bias: X @ weight.reshape(X.shape[1], -1) + bias,
