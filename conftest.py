@@ -25,6 +25,8 @@ collect_ignore_glob = [] if HAS_TRITON else NEEDS_TRITON
 collect_ignore = [str(path) for path in scratch(ROOT / "chapters")]
 
 READS_THE_WEIGHTS = "trained_model.ipynb"  # and what is marked minilm
+# What takes long starts first, so that at the end no worker is left alone with it.
+LONG = ("tests/website", "tests/attnbook", "tests/chapters", "chapters")
 LEFT_OUT = pytest.StashKey[int]()  # the number of slow tests that do not run
 
 
@@ -40,6 +42,7 @@ def pytest_collection_modifyitems(config, items):
 
     Where CI is set nothing is left out, and missing weights are a failure.
     """
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     may_skip = not os.environ.get("CI")
     if may_skip and not config.option.slow:
         slow = [item for item in items if item.get_closest_marker("slow")]

@@ -55,7 +55,8 @@ def test(*options):
     setup()
     minilm()
     # three workers on two cores, since one often waits for a notebook's kernel or the browser
-    run("python", "-m", "pytest", "-n", "3", "--dist", "loadscope", *options)
+    workers = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder"]
+    run("python", "-m", "pytest", *workers, *options)
 
 
 def check():
