@@ -1,8 +1,7 @@
 """The website in a real browser, headless Chromium, with the network cut.
 
 A page of each kind is opened over http and asked in one theme at one width. The slow tests ask
-every page, by axe too, and the chapters in both themes at both widths; they open a page of each
-kind from its file.
+every page in both themes at both widths, and by axe, and open one of each kind from its file.
 The checks that look at what is on the page are in page_checks.js; each is shown a page
 with its fault below.
 """
@@ -176,10 +175,10 @@ def faults_in(visitor, size, theme):
     return [f"{where}: {c}: {line}" for c in IN_EVERY_LOOK for line in visitor.ask(c)]
 
 
-def faults(visitor, looks=LOOKS):
-    """Return every fault of the open page in these looks."""
+def faults(visitor):
+    """Return every fault of the open page."""
     found = faults_once(visitor)
-    for size, theme in looks:
+    for size, theme in LOOKS:
         found += faults_in(visitor, size, theme)
     found += [f"390 px: {line}" for line in visitor.ask("keyboard")]
     visitor.show(WIDE, "light")
@@ -204,10 +203,7 @@ def test_page(visitor, site, name, record_property):  # noqa: F811
 @pytest.mark.parametrize("name", EVERY_PAGE)
 def test_page_in_all_its_looks(visitor, site, name):  # noqa: F811
     visitor.open(site, name)
-    in_turn = LOOKS[EVERY_PAGE.index(name) % len(LOOKS)]
-    assert not faults(
-        visitor, [in_turn] if name.startswith(("api/", "chapters/solutions/")) else LOOKS
-    )
+    assert not faults(visitor)
 
 
 @pytest.mark.slow

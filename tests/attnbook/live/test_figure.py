@@ -67,10 +67,14 @@ def test_without_scripts_a_picture_stands_there(opened, name):
 
 
 LOOKS = [(390, "dark")]
+ALL_LOOKS = [(width, theme) for width in (1280, 390) for theme in ("light", "dark")]
 
 
 @pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("width, theme", LOOKS)  # the chapters are asked in the others
+@pytest.mark.parametrize(
+    "width, theme",
+    [look if look in LOOKS else pytest.param(*look, marks=pytest.mark.slow) for look in ALL_LOOKS],
+)
 def test_it_fits_can_be_read_asks_nobody_and_has_no_faults(opened, name, width, theme):
     page = opened(name, width=width, theme=theme)
     assert page.evaluate("document.documentElement.dataset.theme") == theme
@@ -93,7 +97,7 @@ def test_it_fits_can_be_read_asks_nobody_and_has_no_faults(opened, name, width, 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
     "name",
-    ["sampled"],  # the others are asked in their chapters
+    ["sampled", *(pytest.param(n, marks=pytest.mark.slow) for n in FIGURES if n != "sampled")],
 )
 def test_axe_finds_nothing(opened, name, theme):
     found = Axe().run(opened(name, theme=theme), context=".live-figure").response["violations"]

@@ -452,6 +452,8 @@ def test_what_the_kernel_does_not_take_is_refused(kind, shape, dtype, error, wor
     "dtype, width, mask, capability",
     [
         ("float16", 128, "additive", 80),
+        ("float16", 128, "additive", 90),
+        ("bfloat16", 64, "none", 90),
         ("float32", 128, "boolean", 90),
     ],
 )
